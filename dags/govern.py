@@ -1,0 +1,21 @@
+"""Every night: small files are joined, old ones removed, logs checkpointed, lineage stored.
+
+The lineage task also proves that no commit lacks its event, and rebuilds those that a kill took.
+"""
+
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+from lakehouse.airflow import tasks
+
+with DAG(
+    "govern",
+    description="Keeps the lake small, fast and accounted for",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("30 2 * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    tags=["govern"],
+    default_args=tasks.DEFAULTS | {"owner": "data-platform"},
+):
+    task(tasks.maintain)() >> task(task_id="lineage")(tasks.store_lineage)()

@@ -1,0 +1,32 @@
+"""One DAG a feed: what arrived is landed byte for byte, then loaded into bronze batch by batch."""
+
+from airflow.sdk import DAG, task
+
+from lakehouse.airflow import assets, documents, tasks
+from lakehouse.catalog.load import Catalog
+from lakehouse.settings import read_settings
+
+settings = read_settings()
+catalog = Catalog.read(settings.sql, settings.feeds)
+
+for feed in catalog.feeds.values():
+    with DAG(
+        feed.dag_id,
+        description=feed.about,
+        doc_md=documents.describe_feed(feed),
+        schedule=assets.arrival(settings, feed),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        tags=["ingest", "bronze", feed.source, "phi"],
+        default_args=tasks.DEFAULTS | {"owner": feed.owner},
+    ):
+        landed = task(tasks.land)(feed.name)
+        batches = task(tasks.plan)(feed.name)
+        landed >> batches
+        # batches of one feed go one after another: their order decides which version is current
+        task(
+            inlets=[assets.table_asset(settings, "landing.ledger")],
+            outlets=assets.loaded(settings, catalog, feed),
+            max_active_tis_per_dagrun=1,
+        )(tasks.load).expand(batch=batches)

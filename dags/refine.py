@@ -1,0 +1,36 @@
+"""Silver and gold: one task a table, run when what it reads changes; unchanged ones cost little."""
+
+from airflow.sdk import DAG, AssetAny, TaskGroup, task
+
+from lakehouse.airflow import assets, documents, tasks
+from lakehouse.catalog.load import Catalog
+from lakehouse.settings import read_settings
+
+settings = read_settings()
+catalog = Catalog.read(settings.sql, settings.feeds)
+
+with DAG(
+    "refine",
+    description="Builds every silver and gold table that is behind what it reads",
+    doc_md=__doc__,
+    schedule=AssetAny(*assets.sources(settings, catalog)),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    tags=["refine", "silver", "gold", "phi"],
+    default_args=tasks.DEFAULTS | {"owner": "clinical-data"},
+):
+    groups = {layer: TaskGroup(layer) for layer in ("silver", "gold")}
+    built = {}
+    for table in catalog.models():
+        with groups[table.layer]:
+            built[table.name] = task(
+                task_id=table.noun,
+                owner=table.owner,
+                doc_md=documents.describe_table(catalog, table),
+                inlets=assets.read_by(settings, catalog, table),
+                outlets=[assets.table_asset(settings, table.name)],
+            )(tasks.build)(table.name)
+        for read in catalog.stored_reads(table):
+            if read.name in built:
+                built[read.name] >> built[table.name]

@@ -1,0 +1,1 @@
+"""Clinical Lakehouse: governed, traced Delta tables from the sources of a hospital."""

@@ -1,0 +1,1 @@
+"""The only importer of Airflow: task glue, lineage extractor, triggers."""

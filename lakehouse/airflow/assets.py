@@ -1,0 +1,57 @@
+"""The lake's tables and inboxes as Airflow's assets, named as everywhere else."""
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+
+from lakehouse.airflow.triggers import InboxTrigger
+from lakehouse.catalog.load import Catalog
+from lakehouse.catalog.spec import Feed, Table
+from lakehouse.lineage.place import namespace
+from lakehouse.settings import Settings
+
+
+def table_asset(settings: Settings, name: str) -> Asset:
+    """The asset of a table; its address is where the table lies."""
+    layer, _, noun = name.partition(".")
+    return Asset(name, uri=f"{namespace(settings)}/{layer}/{noun}", group=layer)
+
+
+def inbox_asset(settings: Settings, feed: Feed) -> Asset:
+    """The asset of a feed's inbox; it changes when a delivery has settled there."""
+    watcher = AssetWatcher(f"{feed.name} arrives", trigger=InboxTrigger(feed.name))
+    return Asset(
+        f"inbox/{feed.name}",
+        uri=f"file://{settings.inbox / feed.name}",
+        group="inbox",
+        watchers=[watcher],
+    )
+
+
+def arrival(settings: Settings, feed: Feed) -> AssetOrTimeSchedule | list[Asset]:
+    """When a feed is ingested: when something arrived, and at the times its stanza names."""
+    inbox = inbox_asset(settings, feed)
+    if feed.every is None:
+        return [inbox]
+    times = CronTriggerTimetable(feed.every, timezone=feed.zone)
+    return AssetOrTimeSchedule(timetable=times, assets=[inbox])
+
+
+def loaded(settings: Settings, catalog: Catalog, feed: Feed) -> list[Asset]:
+    """The bronze tables that a feed's reader fills: `bronze.<format>_<record>`."""
+    names = sorted(name for name in catalog.tables if name.startswith(f"bronze.{feed.reads}_"))
+    return [table_asset(settings, name) for name in names]
+
+
+def read_by(settings: Settings, catalog: Catalog, table: Table) -> list[Asset]:
+    """The stored tables that a model reads."""
+    return [table_asset(settings, read.name) for read in catalog.stored_reads(table)]
+
+
+def sources(settings: Settings, catalog: Catalog) -> list[Asset]:
+    """The stored tables that models read and nothing builds."""
+    names = {
+        read.name
+        for table in catalog.models()
+        for read in catalog.stored_reads(table)
+        if not read.is_model
+    }
+    return [table_asset(settings, name) for name in sorted(names)]

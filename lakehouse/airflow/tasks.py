@@ -1,0 +1,154 @@
+"""What the tasks of the DAGs do. A task returns and logs counts, versions and names, nothing else.
+
+Data libraries are imported when a task runs, so that DAGs parse without them.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+
+from lakehouse.airflow.assets import table_asset
+from lakehouse.airflow.shield import Shield
+from lakehouse.errors import PolicyError, QualityError, SpecError
+from lakehouse.lineage import collect
+from lakehouse.settings import read_settings
+
+if TYPE_CHECKING:
+    from lakehouse.storage.lake import Lake
+
+_Result = TypeVar("_Result")
+
+DEFAULTS: dict[str, Any] = {
+    "retries": 4,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    # trying again mends storage, never a declaration, a broken promise or a missing right
+    "retry_policy": ExceptionRetryPolicy(
+        [RetryRule([SpecError, QualityError, PolicyError], RetryAction.FAIL)]
+    ),
+}
+_SETTLED = timedelta(hours=1)
+"""Work that committed longer ago and has not told of it yet was killed."""
+
+
+def land(feed: str) -> dict[str, int]:
+    """Land what has settled in a feed's inbox; how many files and bytes, and what was no file."""
+
+    def work(lake: "Lake") -> dict[str, int]:
+        from lakehouse.ingest.landing import land
+
+        landed = land(lake, lake.catalog.feeds[feed])
+        return {
+            "files": len(landed.sequences),
+            "bytes": landed.bytes,
+            "refused": landed.refused,
+        }
+
+    return _on_lake("ingest", work)
+
+
+def plan(feed: str) -> list[dict[str, Any]]:
+    """The batches of a feed that wait to be loaded, also those that a killed run left."""
+
+    def work(lake: "Lake") -> list[dict[str, Any]]:
+        from lakehouse.ingest.load import pending
+
+        return [batch.to_json() for batch in pending(lake, lake.catalog.feeds[feed])]
+
+    return _on_lake("ingest", work)
+
+
+def load(batch: dict[str, Any]) -> dict[str, Any]:
+    """Load one batch into bronze; how its records were judged."""
+
+    def work(lake: "Lake") -> dict[str, Any]:
+        from lakehouse.ingest.load import Batch, load
+
+        loaded = load(lake, Batch.from_json(batch))
+        told = {
+            "records": loaded.records,
+            "good": loaded.good,
+            "unchanged": loaded.unchanged,
+            "quarantined": loaded.quarantined,
+            "blank": loaded.blank,
+        }
+        for name, version in loaded.tables.items():
+            _tell(name, told | {"version": version})
+        return told | {"tables": loaded.tables}
+
+    return _on_lake("ingest", work)
+
+
+def build(table: str) -> dict[str, Any]:
+    """Bring a silver or gold table up to date; its version and counts."""
+
+    def work(lake: "Lake") -> dict[str, Any]:
+        from lakehouse.transform.build import build
+
+        built = build(lake, table)
+        told = {
+            "version": built.version,
+            "mode": built.mode,
+            "rows": built.rows,
+            "written": built.written,
+            "deleted": built.deleted,
+            "quarantined": built.quarantined,
+            "checks": len(built.checks),
+            "checks_passed": sum(check.broken == 0 for check in built.checks),
+        }
+        _tell(table, told)
+        return told
+
+    return _on_lake("refine", work)
+
+
+def maintain() -> int:
+    """Compact, vacuum and checkpoint all tables; how many were touched."""
+
+    def work(lake: "Lake") -> int:
+        from lakehouse.govern.maintain import maintain
+
+        return len(list(maintain(lake)))
+
+    return _on_lake("govern", work)
+
+
+def store_lineage() -> dict[str, int]:
+    """Move lineage into the lake, rebuild what a kill swallowed, and prove that nothing lacks.
+
+    Raises QualityError when a commit still has no event or a column no source.
+    """
+
+    def work(lake: "Lake") -> dict[str, int]:
+        from lakehouse.govern import lineage
+
+        before = datetime.now(UTC) - _SETTLED
+        stored = lineage.store_events(lake)
+        rebuilt = lineage.rebuild(lake, before)
+        stored += lineage.store_events(lake)
+        lineage.require_complete(lake, before)
+        return {"events": stored, "rebuilt": rebuilt}
+
+    return _on_lake("govern", work)
+
+
+def _on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:
+    """Do `work` on the lake with the keys of `role`, as the task instance that runs now."""
+    with Shield() as shield:
+        from airflow.providers.openlineage.plugins.macros import lineage_job_name, lineage_run_id
+
+        from lakehouse.storage.lake import open_lake
+
+        instance = get_current_context()["ti"]
+        collect.begin(lineage_run_id(instance), lineage_job_name(instance))
+        return work(open_lake(read_settings(), role))
+    raise shield.withheld
+
+
+def _tell(table: str, counts: dict[str, Any]) -> None:
+    """Hand counts to whatever runs because this table changed."""
+    events = get_current_context()["outlet_events"]
+    events[table_asset(read_settings(), table)].extra = counts

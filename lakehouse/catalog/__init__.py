@@ -1,0 +1,1 @@
+"""What is declared. Imports no data library, so that DAG files parse fast."""

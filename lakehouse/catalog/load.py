@@ -1,0 +1,357 @@
+"""Reads every declaration under sql/ and feeds.toml into one Catalog, and refuses what is wrong."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+
+from lakehouse.catalog.checks import parse_checks
+from lakehouse.catalog.spec import (
+    PENDING,
+    QUARANTINE_COLUMNS,
+    Column,
+    Feed,
+    Phi,
+    Table,
+    Unit,
+    Write,
+)
+from lakehouse.errors import SpecError
+
+LAYERS = ("landing", "bronze", "fhir", "codes", "silver", "gold", "lineage", "quarantine")
+TYPES = frozenset(
+    {
+        "varchar",
+        "varchar[]",
+        "bigint",
+        "integer",
+        "double",
+        "decimal(18,6)",
+        "boolean",
+        "date",
+        "timestamptz",
+        "blob",
+    }
+)
+SOURCES = "codes.source"
+
+_FRONT = re.compile(r"\A/\*---\n(.*?)\n---\*/\n(.*)\Z", re.S)
+_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
+_READS = re.compile(rf"\b(?:{'|'.join(LAYERS)})\.[a-z_]\w*")
+_MACRO = re.compile(r"create macro (\w+)\s*\(.*?;", re.S | re.I)
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_DURATION = re.compile(r"(\d+)\s*(second|minute|hour)s?\Z")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+_FEED_KEYS = {f.name for f in fields(Feed)} - {"name", "settle_seconds", "batch_bytes"} | {"settle"}
+_SQL_KEYS = {"about", "owner", "keep", "write", "key", "columns", "by", "checks", "constants"}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that is declared, validated: columns, tables, macros, code lists and feeds."""
+
+    columns: Mapping[str, Column]
+    tables: Mapping[str, Table]
+    feeds: Mapping[str, Feed]
+    macros: Mapping[str, str]
+    codes: Mapping[str, Path]
+
+    @classmethod
+    def read(cls, roots: Iterable[Path], feeds: Path) -> "Catalog":
+        """Read the folders in turn, a later one laid over an earlier one.
+
+        Raises SpecError naming the file and the cure.
+        """
+        roots = tuple(roots)
+        columns = _columns(roots)
+        macros = _macros(roots)
+        codes = {f"codes.{p.stem}": p for p in _files(roots, "codes/*.csv")}
+        declared = [_table(path, macros) for path in _files(roots, "*/*.sql", "*/*.yml")]
+        tables = {table.name: table for table in declared}
+        known_feeds = read_feeds(feeds)
+        for feed in known_feeds.values():
+            tables[feed.quarantine] = _feed_quarantine(feed)
+        catalog = cls(columns, tables, known_feeds, macros, codes)
+        catalog._validate()
+        return catalog
+
+    def table(self, name: str) -> Table:
+        """Return the table of that name; raises SpecError when nothing declares it."""
+        if name in self.tables:
+            return self.tables[name]
+        layer, _, noun = name.partition(".")
+        built = noun.replace("_", ".", 1)
+        if layer == "quarantine" and built in self.tables and self.tables[built].is_model:
+            return self.tables[built].quarantine()
+        raise SpecError(f"no table is called {name}", hint="`lakehouse tables` lists them")
+
+    def models(self) -> list[Table]:
+        """The tables that are built, each after what it reads."""
+        graph = {name: [r for r in t.reads if r in self.tables] for name, t in self.tables.items()}
+        order = TopologicalSorter(graph).static_order()
+        return [self.tables[name] for name in order if self.tables[name].is_model]
+
+    def stored_reads(self, table: Table) -> list[Table]:
+        """The stored tables that a model reads, itself or through views."""
+        found: dict[str, Table] = {}
+        for name in table.reads:
+            read = self.tables.get(name)
+            if read is None:
+                continue
+            through = self.stored_reads(read) if read.write is Write.VIEW else [read]
+            found |= {t.name: t for t in through}
+        return [found[name] for name in sorted(found)]
+
+    def code_reads(self, table: Table) -> list[str]:
+        """The code lists that a model reads, itself or through views."""
+        found = {name for name in table.reads if name.startswith("codes.")}
+        for name in table.reads:
+            if name in self.tables and self.tables[name].write is Write.VIEW:
+                found |= set(self.code_reads(self.tables[name]))
+        return sorted(found)
+
+    def fingerprint(self, table: Table) -> str:
+        """A hash of all that decides what a model's rows mean: SQL, macros, codes, checks."""
+        digest = hashlib.sha256(table.sql.encode())
+        for name in sorted(self._macros_of(table)):
+            digest.update(self.macros[name].encode())
+        for name in self.code_reads(table):
+            digest.update(self._code_bytes(name))
+        for name in table.reads:
+            if name in self.tables and self.tables[name].write is Write.VIEW:
+                digest.update(self.fingerprint(self.tables[name]).encode())
+        digest.update(repr([(c, self.columns[c].type) for c in table.columns]).encode())
+        digest.update(repr((table.key, table.by, table.checks)).encode())
+        return digest.hexdigest()[:16]
+
+    def _code_bytes(self, name: str) -> bytes:
+        if name == SOURCES:
+            return repr(self.zones()).encode()
+        return self.codes[name].read_bytes()
+
+    def zones(self) -> list[tuple[str, str]]:
+        """Each source with the IANA time zone that its feeds declare."""
+        return sorted({(feed.source, feed.zone) for feed in self.feeds.values()})
+
+    def _macros_of(self, table: Table) -> set[str]:
+        found: set[str] = set()
+        waiting = list(table.macros)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += _macros_in(self.macros[name], self.macros)
+        return found
+
+    def _validate(self) -> None:
+        for table in self.tables.values():
+            _refuse_unknown(table, self)
+        try:
+            self.models()
+        except CycleError as error:
+            raise SpecError(f"tables read each other in a circle: {error.args[1]}") from None
+        sources = [source for source, _ in self.zones()]
+        if len(sources) != len(set(sources)):
+            raise SpecError("one source has two time zones", hint="give its feeds one zone")
+
+
+def _refuse_unknown(table: Table, catalog: Catalog) -> None:
+    for name in (*table.columns, *table.key):
+        if name not in catalog.columns:
+            raise SpecError(
+                f"{table.path}: the column {name} is not in columns.yml",
+                hint="add it with type, phi and means, or use the name that has this meaning",
+            )
+    for name in table.key:
+        if name not in table.columns:
+            raise SpecError(f"{table.path}: the key {name} is not among the columns")
+    for name in table.reads:
+        if name not in catalog.tables and name not in catalog.codes and name != SOURCES:
+            raise SpecError(f"{table.path}: it reads {name}, which nothing declares")
+
+
+def _files(roots: Iterable[Path], *patterns: str) -> list[Path]:
+    found: dict[str, Path] = {}
+    for root in roots:
+        for pattern in patterns:
+            found |= {str(p.relative_to(root)): p for p in root.glob(pattern)}
+    return [found[name] for name in sorted(found)]
+
+
+def _yaml(path: Path, text: str) -> dict[str, Any]:
+    try:
+        loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        raise SpecError(f"{path}{line}: not valid YAML") from None
+    if not isinstance(loaded, dict):
+        raise SpecError(f"{path}: expected names with values")
+    return loaded
+
+
+def _columns(roots: Iterable[Path]) -> dict[str, Column]:
+    found: dict[str, Column] = {}
+    for path in _files(roots, "columns.yml"):
+        for name, told in _yaml(path, path.read_text()).items():
+            found[name] = _column(path, name, told)
+    return found
+
+
+def _column(path: Path, name: str, told: Any) -> Column:
+    if not isinstance(told, dict) or not {"type", "phi", "means"} <= told.keys():
+        raise SpecError(f"{path}: {name} needs type, phi and means")
+    if told["type"] not in TYPES:
+        raise SpecError(f"{path}: {name} has the unknown type {told['type']}")
+    if told["phi"] not in {p.value for p in Phi}:
+        raise SpecError(f"{path}: {name} has the unknown PHI class {told['phi']}")
+    try:
+        return Column(name=name, **(told | {"phi": Phi(told["phi"])}))
+    except TypeError:
+        raise SpecError(f"{path}: {name} has a key that is not known") from None
+
+
+def _macros(roots: Iterable[Path]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in _files(roots, "functions.sql"):
+        found |= {m[1]: m[0] for m in _MACRO.finditer(path.read_text())}
+    return found
+
+
+def _macros_in(sql: str, macros: Iterable[str]) -> list[str]:
+    called = set(re.findall(r"\b(\w+)\s*\(", _NOISE.sub(" ", sql)))
+    return [name for name in macros if name in called]
+
+
+def _table(path: Path, macros: Mapping[str, str]) -> Table:
+    text = path.read_text()
+    if path.suffix == ".sql":
+        match = _FRONT.match(text)
+        if not match:
+            raise SpecError(
+                f"{path} has no front matter", hint="begin it with /*--- and ---*/ lines"
+            )
+        meta, sql = _yaml(path, match[1]), match[2].strip()
+    else:
+        meta, sql = _yaml(path, text), ""
+    unknown = meta.keys() - _SQL_KEYS
+    missing = {"about", "owner", "keep", "write"} - meta.keys()
+    if unknown or missing:
+        raise SpecError(f"{path}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    return _from_front(path, meta, sql, macros)
+
+
+def _from_front(path: Path, meta: dict[str, Any], sql: str, macros: Mapping[str, str]) -> Table:
+    name = f"{path.parent.name}.{path.stem}"
+    try:
+        write = Write(meta["write"])
+    except ValueError:
+        raise SpecError(f"{path}: write is append, merge or view") from None
+    bare = _NOISE.sub(" ", sql)
+    columns = selected(bare) if sql else tuple(meta.get("columns", ()))
+    if sql and write is Write.MERGE and "_sequence" in columns:
+        columns = (*columns, PENDING)
+    return Table(
+        name=name,
+        about=str(meta["about"]),
+        owner=str(meta["owner"]),
+        keep=str(meta["keep"]),
+        write=write,
+        path=f"{path.parent.name}/{path.name}",
+        key=tuple(meta.get("key", ())),
+        columns=columns,
+        by=_unit(path, meta.get("by")),
+        sql=sql,
+        reads=tuple(sorted(set(_READS.findall(bare)) - {name})),
+        macros=tuple(_macros_in(sql, macros)),
+        checks=parse_checks(path, meta.get("checks", []), tuple(meta.get("key", ()))),
+        uses_as_of="$as_of" in bare,
+        constants=meta.get("constants"),
+    )
+
+
+def selected(sql: str) -> tuple[str, ...]:
+    """The output names of a query that is bare of strings and comments: its last outer SELECT."""
+    depth, start, parts = 0, 0, [""]
+    for piece in re.findall(r"[()\[\]]|\w+|[^\w()\[\]]+", sql):
+        depth += (piece in "([") - (piece in ")]")
+        word = piece.lower()
+        if depth == 0 and word == "select":
+            start, parts = 1, [""]
+        elif depth == 0 and word in {"from", "where", "qualify"}:
+            start = 0
+        elif start and depth == 0 and "," in piece:
+            parts += [""]
+        elif start:
+            parts[-1] += piece
+    return tuple(part.split()[-1].rpartition(".")[2] for part in parts if part.strip())
+
+
+def _unit(path: Path, told: Any) -> Unit | None:
+    match told:
+        case None:
+            return None
+        case str():
+            return Unit(told, told)
+        case dict() if len(told) == 1:
+            ((column, source),) = told.items()
+            return Unit(str(column), str(source))
+    raise SpecError(f"{path}: by names one column, or one column and its name in the inputs")
+
+
+def _feed_quarantine(feed: Feed) -> Table:
+    return Table(
+        name=feed.quarantine,
+        about=f"Records of {feed.name} that could not be read, as they came, with the reason.",
+        owner=feed.owner,
+        keep="30 days",
+        write=Write.APPEND,
+        path="feeds.toml",
+        key=("_sequence", "_line"),
+        columns=QUARANTINE_COLUMNS,
+    )
+
+
+def read_feeds(path: Path) -> dict[str, Feed]:
+    """Read feeds.toml; raises SpecError naming the stanza that is wrong."""
+    try:
+        told = tomllib.loads(path.read_text()).get("feed", {})
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise SpecError(f"{path.name} cannot be read: {error}") from None
+    return dict(_feeds(path, told))
+
+
+def _feeds(path: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Feed]]:
+    for name, stanza in told.items():
+        where = f"{path.name}: [feed.{name}]"
+        if not _NAME.match(name):
+            raise SpecError(f"{where} is not a name", hint="use lower case, digits and _")
+        unknown = stanza.keys() - _FEED_KEYS
+        missing = {"about", "source", "reads", "zone", "owner"} - stanza.keys()
+        if unknown or missing:
+            raise SpecError(f"{where} unknown {sorted(unknown)}, missing {sorted(missing)}")
+        if not _NAME.match(str(stanza["source"])):
+            raise SpecError(f"{where} source is not a name", hint="use lower case, digits and _")
+        try:
+            ZoneInfo(stanza["zone"])
+        except (ZoneInfoNotFoundError, ValueError):
+            raise SpecError(f"{where} has an unknown time zone") from None
+        rest = {key: value for key, value in stanza.items() if key != "settle"}
+        feed = Feed(name=name, **rest)
+        yield name, replace(feed, settle_seconds=_seconds(where, stanza.get("settle")))
+
+
+def _seconds(where: str, text: str | None) -> int:
+    if text is None:
+        return 30
+    match = _DURATION.match(text)
+    if not match:
+        raise SpecError(f"{where} settle is not a duration", hint="write it like '30 seconds'")
+    return int(match[1]) * _SECONDS[match[2]]

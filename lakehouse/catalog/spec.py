@@ -1,0 +1,136 @@
+"""What is declared: columns, checks, tables, feeds. Pure data; imports nothing heavy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+QUARANTINE_COLUMNS = ("_feed", "_object", "_sequence", "_line", "_offset", "reason", "record")
+PENDING = "_pending"
+BROKE = "_broke"
+
+
+class Phi(StrEnum):
+    """How far a column identifies a patient; the order is from harmless to worst."""
+
+    NONE = "none"
+    DATE = "date"
+    PSEUDONYM = "pseudonym"
+    DIRECT = "direct"
+    FREE_TEXT = "free_text"
+
+
+class Write(StrEnum):
+    """How a table is written; a view is not."""
+
+    APPEND = "append"
+    MERGE = "merge"
+    VIEW = "view"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column name: the same type, unit, PHI class and meaning wherever it stands."""
+
+    name: str
+    type: str
+    phi: Phi
+    means: str
+    unit: str | None = None
+    system: str | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """True for the envelope: it says where a row came from, not what it means."""
+        return self.name.startswith("_")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What must hold for each row; `broken` is the SQL predicate of a row that breaks it."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    broken: str
+    on_fail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of recomputation: the output's column, and the name it has in the inputs."""
+
+    column: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the lake: `layer.noun` in SQL, in Airflow and in lineage."""
+
+    name: str
+    about: str
+    owner: str
+    keep: str
+    write: Write
+    path: str
+    key: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    by: Unit | None = None
+    sql: str = ""
+    reads: tuple[str, ...] = ()
+    macros: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    uses_as_of: bool = False
+    constants: Mapping[str, str] | None = None
+
+    @property
+    def layer(self) -> str:
+        """The part of the name before the dot."""
+        return self.name.split(".")[0]
+
+    @property
+    def noun(self) -> str:
+        """The part of the name behind the dot."""
+        return self.name.split(".")[1]
+
+    @property
+    def is_model(self) -> bool:
+        """True when the rows come from a SELECT and are stored."""
+        return bool(self.sql) and self.write is not Write.VIEW
+
+    def quarantine(self) -> "Table":
+        """Where the rows that broke a check wait, with the names of the checks."""
+        return replace(
+            self,
+            name=f"quarantine.{self.layer}_{self.noun}",
+            about=f"Rows refused from {self.name}, with the names of the checks they broke.",
+            columns=(*self.columns, BROKE),
+            sql="",
+            checks=(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One stream of deliveries from one sender."""
+
+    name: str
+    about: str
+    source: str
+    reads: str
+    zone: str
+    owner: str
+    receives: str = "inbox:"
+    every: str | None = None
+    settle_seconds: int = 30
+    batch_bytes: int = 128 * 2**20
+
+    @property
+    def quarantine(self) -> str:
+        """The table where what this feed sent and could not be read waits."""
+        return f"quarantine.{self.name}"
+
+    @property
+    def dag_id(self) -> str:
+        """The DAG that ingests this feed."""
+        return f"ingest__{self.name}"

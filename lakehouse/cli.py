@@ -1,0 +1,259 @@
+"""The command line. Exit codes: 0 done, 2 wrong usage, 10 declaration, 11 check, 12 not granted,
+13 storage; docs/cli.md lists every verb."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse import log
+from lakehouse.errors import LakehouseError, SpecError
+from lakehouse.settings import Settings, read_settings
+
+Verb = Callable[[Settings, argparse.Namespace], None]
+
+_KEY_HELP = "the key's value, or column=value pairs separated by commas"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code; errors go to stderr, without any traceback."""
+    parsed = _parser().parse_args(arguments)
+    log.configure()
+    verb: Verb = parsed.verb
+    try:
+        verb(read_settings(), parsed)
+    except LakehouseError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except BrokenPipeError:
+        # the reader of our output has gone; that is its right
+        sys.stderr.close()
+    return 0
+
+
+def say(line: str) -> None:
+    """Write one line for a person, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lakehouse", description="Clinical Lakehouse: governed, traced tables for hospitals."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB", title="verbs")
+
+    def add(name: str, verb: Verb, about: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=about, description=about)
+        added.set_defaults(verb=verb)
+        return added
+
+    add("up", _up, "Start the embedded stack: object store, PostgreSQL, Airflow.")
+    add("down", _down, "Stop the embedded stack; everything it knows is kept.")
+    status = add("status", _status, "Tell which parts of the embedded stack are healthy.")
+    _json_option(status)
+    add("doctor", _doctor, "Prove that the store can carry a lake: races, rights, clock.")
+    demo = add("demo", _demo, "Bring a small synthetic hospital through the pipelines.")
+    demo.add_argument("--patients", type=int, default=60, metavar="N", help="at each site")
+    _river_verbs(add)
+    _question_verbs(add)
+    return parser
+
+
+def _river_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> None:
+    landing = add("land", _land, "Land files for a feed, as if its sender had written them.")
+    landing.add_argument("feed", metavar="FEED")
+    landing.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="file or folder")
+    run = add("run", _run, "Land, load and build in this process, without Airflow.")
+    run.add_argument("--feed", action="append", default=[], help="only this feed; repeatable")
+    run.add_argument("--table", action="append", default=[], help="only this table; repeatable")
+    run.add_argument("--as-of", type=_instant, help="what models take for the present")
+    add("govern", _govern, "Compact, vacuum and checkpoint the tables, and store the lineage.")
+
+
+def _question_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> None:
+    sql = add("sql", _sql, "Ask one SELECT of the lake, which is all that can be read.")
+    sql.add_argument("query", metavar="QUERY")
+    sql.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    sql.add_argument(
+        "--as-of",
+        action="append",
+        default=[],
+        metavar="WHEN",
+        help="a time for all tables, or TABLE=VERSION; repeatable",
+    )
+    _json_option(add("tables", _tables, "List the tables: rows, version, checks, quarantine."))
+    lineage = add("lineage", _lineage, "Show where a table or a column comes from.")
+    lineage.add_argument("name", metavar="TABLE[.COLUMN]")
+    _json_option(lineage)
+    trace = add("trace", _trace, "Follow one row back to the lines of the files it came from.")
+    trace.add_argument("table", metavar="TABLE")
+    trace.add_argument("key", metavar="KEY", help=_KEY_HELP)
+    _json_option(trace)
+    quarantine = add("quarantine", _quarantine, "List what was refused, by table and reason.")
+    _json_option(quarantine)
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("not a time like 2026-11-24T08:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _up(settings: Settings, _: argparse.Namespace) -> None:
+    from lakehouse.stack.control import up
+
+    up(settings, say)
+
+
+def _down(settings: Settings, _: argparse.Namespace) -> None:
+    from lakehouse.stack.control import down
+
+    down(settings, say)
+
+
+def _status(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.stack.control import status
+
+    found = status(settings)
+    if told.json:
+        say(json.dumps(asdict(found)))
+        return
+    for component in found.components:
+        say(
+            f"{component.name:<16} {'healthy' if component.healthy else 'DOWN':<8} {component.detail}"
+        )
+
+
+def _doctor(settings: Settings, _: argparse.Namespace) -> None:
+    from lakehouse.errors import StoreError
+    from lakehouse.stack.doctor import doctor
+
+    findings = doctor(settings)
+    for finding in findings:
+        say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
+    failed = [finding for finding in findings if not finding.ok]
+    if failed:
+        raise StoreError(f"{len(failed)} of {len(findings)} proofs failed", hint=failed[0].hint)
+
+
+def _demo(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.airflow.demo import run_demo
+    from lakehouse.stack.control import up
+
+    up(settings, say)
+    run_demo(settings, say, patients=told.patients)
+
+
+def _land(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.transform.river import land_paths
+
+    landed = land_paths(settings, told.feed, told.paths)
+    repeated = f", {landed.repeated} came again unchanged" if landed.repeated else ""
+    say(f"{told.feed}: landed {len(landed.sequences)} files, {landed.bytes} bytes{repeated}")
+
+
+def _run(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.transform.river import run
+
+    run(settings, say, feeds=told.feed, tables=told.table, as_of=told.as_of)
+
+
+def _govern(settings: Settings, _: argparse.Namespace) -> None:
+    from lakehouse.govern.maintain import maintain
+    from lakehouse.storage.lake import open_lake
+
+    for line in maintain(open_lake(settings, "govern")):
+        say(line)
+
+
+def _sql(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.govern.question import ask
+    from lakehouse.render import write_rows
+    from lakehouse.storage.lake import open_lake
+
+    at, versions = _as_of(told.as_of)
+    with ask(open_lake(settings, "read"), told.query, at, versions) as rows:
+        write_rows(rows, told.format, sys.stdout)
+
+
+def _as_of(told: Sequence[str]) -> tuple[datetime | None, dict[str, int]]:
+    at: datetime | None = None
+    versions: dict[str, int] = {}
+    for text in told:
+        if match := re.fullmatch(r"(\w+\.\w+)=(\d+)", text):
+            versions[match[1]] = int(match[2])
+            continue
+        try:
+            at = _instant(text)
+        except argparse.ArgumentTypeError:
+            raise SpecError("--as-of is neither a time nor TABLE=VERSION") from None
+    return at, versions
+
+
+def _tables(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.govern.overview import list_tables
+    from lakehouse.render import table_lines
+    from lakehouse.storage.lake import open_lake
+
+    states = list_tables(open_lake(settings, "read"))
+    if told.json:
+        say(json.dumps([state.to_json() for state in states]))
+        return
+    rows = [
+        (s.name, s.rows, s.version, f"{s.passed}/{s.checks}" if s.checks else "", s.waiting or "")
+        for s in states
+        if s.version is not None
+    ]
+    for line in table_lines(("table", "rows", "version", "checks passed", "quarantined"), rows):
+        say(line)
+
+
+def _lineage(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.catalog.load import Catalog
+    from lakehouse.render import lineage_lines
+    from lakehouse.transform.ancestry import ancestors
+
+    found = ancestors(Catalog.read(settings.sql, settings.feeds), told.name)
+    if told.json:
+        say(json.dumps([asdict(ancestor) for ancestor in found]))
+        return
+    for line in lineage_lines(told.name, found):
+        say(line)
+
+
+def _trace(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.render import trace_lines
+    from lakehouse.storage.lake import open_lake
+    from lakehouse.transform.trace import trace
+
+    step = trace(open_lake(settings, "read"), told.table, told.key)
+    if told.json:
+        say(json.dumps(asdict(step)))
+        return
+    for line in trace_lines(step):
+        say(line)
+
+
+def _quarantine(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.govern.question import refusals
+    from lakehouse.render import table_lines
+    from lakehouse.storage.lake import open_lake
+
+    found = refusals(open_lake(settings, "read"))
+    if told.json:
+        say(json.dumps([asdict(refusal) for refusal in found]))
+        return
+    rows = [(r.table, r.reason, r.rows) for r in found]
+    for line in table_lines(("table", "reason", "rows"), rows):
+        say(line)

@@ -1,0 +1,1 @@
+"""Data made here: the sample hospital."""

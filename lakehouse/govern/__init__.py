@@ -1,0 +1,1 @@
+"""What keeps the river in its bed: checks, maintenance, retention."""

@@ -1,0 +1,1 @@
+"""From what senders leave to bronze rows."""

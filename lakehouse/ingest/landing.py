@@ -1,0 +1,172 @@
+"""Landing: what arrived is kept byte for byte, once, with a row in the ledger."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, BinaryIO, cast
+
+import pyarrow as pa
+
+from lakehouse.catalog.spec import Feed
+from lakehouse.ingest.manifest import is_manifest, read_manifest
+from lakehouse.ingest.receivers.inbox import Claim, Inbox, claiming
+from lakehouse.lineage import collect
+from lakehouse.log import get_logger
+from lakehouse.storage.engine import Engine
+from lakehouse.storage.lake import Lake, Note, Stored, committed
+
+LEDGER = "landing.ledger"
+_CHUNK = 2**20
+_SPOOL_BYTES = 32 * 2**20
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What landing did: the ledger sequences it wrote, their bytes, and what was not a file."""
+
+    sequences: tuple[int, ...]
+    bytes: int
+    refused: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    path: Path
+    name: str
+    sha256: str
+    bytes: int
+    export_at: datetime | None
+
+
+def object_key(sha256: str) -> str:
+    """Where the bytes with this hash lie in the lake."""
+    return f"landing/objects/{sha256[:2]}/{sha256}"
+
+
+def land(lake: Lake, feed: Feed) -> Landed:
+    """Land all that has settled in the inbox. Safe to kill and to run again at any moment."""
+    with claiming(lake.settings, feed) as inbox:
+        return _land_claims(lake, feed, inbox)
+
+
+def deliver(lake: Lake, feed: Feed, paths: Iterable[Path]) -> Landed:
+    """Land copies of these files and folders at once, as if a sender had written them."""
+    with claiming(lake.settings, feed) as inbox:
+        inbox.deliver(paths)
+        return _land_claims(lake, feed, inbox)
+
+
+def _land_claims(lake: Lake, feed: Feed, inbox: Inbox) -> Landed:
+    mark = f"land/{feed.name}"
+    sequences: list[int] = []
+    size = repeated = 0
+    for claim in inbox.claims(lake.open(LEDGER).mark(mark) or 0):
+        if claim.number > (lake.open(LEDGER).mark(mark) or 0):
+            arrivals = _keep(lake, claim)
+            written = _enter(lake, feed, claim, arrivals)
+            sequences += written
+            size += sum(arrival.bytes for arrival in arrivals[len(arrivals) - len(written) :])
+            repeated += len(arrivals) - len(written)
+        inbox.release(claim)
+    if inbox.refused:
+        log.warning("refused what is not a regular file", feed=feed.name, count=inbox.refused)
+    log.info("landed", feed=feed.name, count=len(sequences), bytes=size)
+    return Landed(tuple(sequences), size, inbox.refused, repeated)
+
+
+def _keep(lake: Lake, claim: Claim) -> list[_Arrival]:
+    """Make the bytes of a claim durable; a claim may be kept again, nothing is stored twice."""
+    files = claim.files()
+    times = {path.parent: _export_time(path) for path in files if is_manifest(path.name)}
+    arrivals = []
+    for path in files:
+        with SpooledTemporaryFile(_SPOOL_BYTES, dir=str(claim.folder.parent)) as spool:
+            sha256, size = _snapshot(path, spool), spool.tell()
+            if lake.objects.size(object_key(sha256)) != size:
+                spool.seek(0)
+                lake.objects.put(object_key(sha256), cast(BinaryIO, spool), size)
+        name = str(path.relative_to(claim.folder))
+        arrivals.append(_Arrival(path, name, sha256, size, times.get(path.parent)))
+        collect.wrote(collect.Dataset(f"landing/{sha256}", bytes=size))
+    return arrivals
+
+
+def _enter(lake: Lake, feed: Feed, claim: Claim, arrivals: list[_Arrival]) -> list[int]:
+    """Write the claim's ledger rows in one commit, and return their sequences."""
+
+    def attempt() -> list[int]:
+        ledger = lake.open(LEDGER)
+        if (ledger.mark(f"land/{feed.name}") or 0) >= claim.number:
+            return []
+        fresh = arrivals[_repeated(lake, ledger, feed, arrivals) :]
+        first = (ledger.mark(LEDGER) or 0) + 1
+        sequences = list(range(first, first + len(fresh)))
+        marks = {f"land/{feed.name}": claim.number, LEDGER: first + len(fresh) - 1}
+        rows = _rows(lake, ledger, feed, list(zip(sequences, fresh, strict=True)))
+        ledger.append(rows, Note(marks, {"rows": len(fresh)}))
+        return sequences
+
+    return committed(attempt)
+
+
+def _repeated(lake: Lake, ledger: Stored, feed: Feed, arrivals: list[_Arrival]) -> int:
+    """How many leading arrivals are the very last ones of this feed again: no news.
+
+    Bytes that come again after something else are news: A, B, A ends as A.
+    """
+    with Engine(lake, threads=1) as engine:
+        engine.attach(ledger.table, ledger.version)
+        rows = engine.table(
+            f"select object_id from {LEDGER} where feed = $feed order by sequence desc limit $n",
+            {"feed": feed.name, "n": len(arrivals)},
+        )
+    tail = rows["object_id"].to_pylist()[::-1]
+    hashes = [arrival.sha256 for arrival in arrivals]
+    fits = (n for n in range(len(tail), 0, -1) if tail[-n:] == hashes[:n])
+    return next(fits, 0)
+
+
+def _rows(lake: Lake, ledger: Stored, feed: Feed, arrivals: list[tuple[int, _Arrival]]) -> pa.Table:
+    now = lake.clock()
+    rows = [
+        {
+            "feed": feed.name,
+            "source": feed.source,
+            "sequence": sequence,
+            "file_name": arrival.name,
+            "object_id": arrival.sha256,
+            "bytes": arrival.bytes,
+            "received_at": now,
+            "export_at": arrival.export_at,
+            "is_manifest": is_manifest(arrival.name),
+        }
+        for sequence, arrival in arrivals
+    ]
+    return pa.Table.from_pylist(rows, schema=ledger.schema)
+
+
+def _export_time(path: Path) -> datetime | None:
+    told = read_manifest(path)
+    return told.export_at if told else None
+
+
+def _open(path: Path) -> IO[bytes]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return os.fdopen(descriptor, "rb", buffering=_CHUNK)
+
+
+def _snapshot(path: Path, spool: IO[bytes]) -> str:
+    """Copy a file aside and return the hash of the copy: a sender may still hold the file open."""
+    digest = hashlib.sha256()
+    with _open(path) as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            spool.write(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,197 @@
+"""Load: landed objects to bronze rows, each ledger entry once, whatever is killed and run again."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self, cast
+
+from lakehouse.catalog.spec import Feed
+from lakehouse.errors import SpecError, StoreError
+from lakehouse.ingest.landing import LEDGER, object_key
+from lakehouse.ingest.origin import Origin, Reader
+from lakehouse.ingest.stage import Stage
+from lakehouse.ingest.versions import Versions
+from lakehouse.lineage import collect
+from lakehouse.log import get_logger
+from lakehouse.storage.engine import Engine
+from lakehouse.storage.lake import Lake, Note, Stored, committed
+
+_MOST_OBJECTS = 2000
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Ledger entries of one feed, `first` to `last`, that are loaded in one commit."""
+
+    feed: str
+    first: int
+    last: int
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that can be handed between tasks."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """The batch that `to_json` gave."""
+        return cls(**told)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What loading did. good + unchanged + quarantined + blank = records."""
+
+    records: int = 0
+    good: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    blank: int = 0
+    tables: dict[str, int] = field(default_factory=dict)
+
+
+def find_reader(feed: Feed) -> Reader:
+    """The module that reads what this feed sends; raises SpecError when there is none."""
+    try:
+        return cast(Reader, importlib.import_module(f"lakehouse.ingest.readers.{feed.reads}"))
+    except ModuleNotFoundError:
+        raise SpecError(f"[feed.{feed.name}] nothing reads {feed.reads}") from None
+
+
+def pending(lake: Lake, feed: Feed) -> list[Batch]:
+    """The batches that wait to be loaded, in the order in which they must be."""
+    mark = _mark(lake.find(find_reader(feed).TABLE), feed)
+    with Engine(lake, threads=1) as engine:
+        entries = _entries(engine, lake, feed, mark, None)
+    batches: list[list[Origin]] = []
+    size = 0
+    for entry in entries:
+        if not batches or size > feed.batch_bytes or len(batches[-1]) == _MOST_OBJECTS:
+            batches.append([])
+            size = 0
+        batches[-1].append(entry)
+        size += entry.bytes
+    return [
+        Batch(feed.name, batch[0].sequence, batch[-1].sequence, sum(e.bytes for e in batch))
+        for batch in batches
+    ]
+
+
+def load(lake: Lake, batch: Batch) -> Loaded:
+    """Read a batch and commit its rows, what was refused first.
+
+    Raises StoreError when an earlier batch of the feed is still to be loaded: the order of
+    deliveries decides which version is current when nothing else does.
+    """
+    loaded = committed(lambda: _attempt(lake, batch))
+    log.info(
+        "loaded",
+        feed=batch.feed,
+        records=loaded.records,
+        good=loaded.good,
+        unchanged=loaded.unchanged,
+        quarantined=loaded.quarantined,
+        blank=loaded.blank,
+    )
+    return loaded
+
+
+def _attempt(lake: Lake, batch: Batch) -> Loaded:
+    feed = lake.catalog.feeds[batch.feed]
+    reader = find_reader(feed)
+    main, seen = lake.open(reader.TABLE), lake.open(reader.SEEN)
+    refused = lake.open(feed.quarantine)
+    mark = _mark(main, feed)
+    with Engine(lake) as engine, ExitStack() as stack:
+        entries = _entries(engine, lake, feed, mark, batch.last)
+        if entries and entries[0].sequence < batch.first:
+            raise StoreError(f"{feed.name}: an earlier batch has not been loaded yet")
+        if not entries:
+            return Loaded(tables={reader.TABLE: main.version})
+        engine.attach(main.table, main.version)
+        engine.attach(seen.table, seen.version)
+        versions = Versions(engine, reader.TABLE, reader.SEEN, feed.source)
+        stages = [
+            stack.enter_context(Stage(stored.schema, engine.spill))
+            for stored in (refused, seen, main)
+        ]
+        loaded = Loaded()
+        for entry in entries:
+            _read(lake, reader, entry, versions, stages, loaded)
+        # what was refused commits first: nobody sees a table whose quarantine is still to come
+        for stored, stage in zip((refused, seen, main), stages, strict=True):
+            _commit(stored, stage, feed, entries[-1].sequence, loaded, always=stored is main)
+    return loaded
+
+
+def _read(
+    lake: Lake,
+    reader: Reader,
+    entry: Origin,
+    versions: Versions,
+    stages: list[Stage],
+    loaded: Loaded,
+) -> None:
+    refused, seen, main = stages
+    with lake.objects.open(object_key(entry.object_id)) as stream:
+        for parsed in reader.read(stream, entry):
+            judged = versions.judge(parsed.rows)
+            refused.add(parsed.refused)
+            seen.add(judged.seen)
+            main.add(judged.news)
+            loaded.records += parsed.lines
+            loaded.blank += parsed.blank
+            loaded.unchanged += judged.unchanged
+            loaded.quarantined += parsed.refused.num_rows
+            loaded.good += parsed.lines - parsed.blank - judged.unchanged - parsed.refused.num_rows
+    collect.read([collect.Dataset(f"landing/{entry.object_id}", bytes=entry.bytes)])
+
+
+def _commit(
+    stored: Stored, stage: Stage, feed: Feed, last: int, loaded: Loaded, *, always: bool
+) -> None:
+    mark = _mark(stored, feed)
+    rows = stage.count_after(mark)
+    if not rows and not always:
+        return
+    state = {
+        "rows": rows,
+        "feed": feed.name,
+        "entries": [mark + 1, last],
+        "records": loaded.records,
+        "good": loaded.good,
+        "unchanged": loaded.unchanged,
+        "quarantined": loaded.quarantined,
+        "blank": loaded.blank,
+    }
+    note = Note({f"load/{feed.name}": last}, state)
+    if rows:
+        loaded.tables[stored.table.name] = stored.append(stage.after(mark), note)
+    else:
+        loaded.tables[stored.table.name] = stored.record(note)
+
+
+def _mark(stored: Stored | None, feed: Feed) -> int:
+    return (stored.mark(f"load/{feed.name}") or 0) if stored else 0
+
+
+def _entries(engine: Engine, lake: Lake, feed: Feed, after: int, until: int | None) -> list[Origin]:
+    ledger = lake.find(LEDGER)
+    if ledger is None:
+        return []
+    engine.attach(ledger.table, ledger.version)
+    found = engine.table(
+        f"""select feed, source, sequence, object_id, bytes, received_at, export_at from {LEDGER}
+        where feed = $feed and sequence > $after and sequence <= coalesce($until, sequence)
+          and not is_manifest order by sequence""",
+        {"feed": feed.name, "after": after, "until": until},
+    )
+    return list(_origins(found.to_pylist()))
+
+
+def _origins(rows: list[dict[str, Any]]) -> Iterator[Origin]:
+    for row in rows:
+        yield Origin(**row)

@@ -1,0 +1,1 @@
+"""What bytes mean: one module a format, found by its name."""

@@ -1,0 +1,88 @@
+"""Rows that wait for their commit: in memory while they are few, in a private file when many."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_MEMORY_BYTES = 96 * 2**20
+
+
+class Stage:
+    """Rows of one table, in the order they were added; a context manager that leaves nothing."""
+
+    def __init__(self, schema: pa.Schema, spill: Path) -> None:
+        self.schema = schema
+        self.rows = 0
+        self._spill = spill
+        self._batches: list[pa.RecordBatch] = []
+        self._bytes = 0
+        self._folder: Path | None = None
+        self._file: pa.ipc.RecordBatchFileWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._seal()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Add rows with the columns of the schema, in any order and perhaps among others."""
+        if rows.num_rows == 0:
+            return
+        batch = rows.select(self.schema.names).cast(self.schema)
+        self.rows += batch.num_rows
+        self._bytes += batch.nbytes
+        self._batches.append(batch)
+        if self._bytes > _MEMORY_BYTES:
+            self._flush()
+
+    def after(self, sequence: int) -> pa.RecordBatchReader:
+        """The rows whose ledger sequence is greater, as a stream."""
+        self._seal()
+        return pa.RecordBatchReader.from_batches(self.schema, self._read(sequence))
+
+    def count_after(self, sequence: int) -> int:
+        """How many rows `after` gives."""
+        self._seal()
+        return sum(batch.num_rows for batch in self._read(sequence))
+
+    def _flush(self) -> None:
+        if self._file is None:
+            self._folder = Path(tempfile.mkdtemp(dir=self._spill))
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            path = str(self._folder / "rows.arrow")
+            self._file = pa.ipc.new_file(path, self.schema, options=options)
+        for batch in self._batches:
+            self._file.write_batch(batch)
+        self._batches, self._bytes = [], 0
+
+    def _seal(self) -> None:
+        if self._file:
+            self._flush()
+            self._file.close()
+            self._file = None
+
+    def _read(self, sequence: int) -> Iterator[pa.RecordBatch]:
+        for batch in self._stored():
+            newer = pc.greater(batch["_sequence"], sequence)
+            yield batch if pc.all(newer).as_py() else batch.filter(newer)
+
+    def _stored(self) -> Iterator[pa.RecordBatch]:
+        if self._folder:
+            with pa.ipc.open_file(str(self._folder / "rows.arrow")) as stored:
+                for number in range(stored.num_record_batches):
+                    yield stored.get_batch(number)
+        yield from self._batches

@@ -1,0 +1,1 @@
+"""What read and what wrote what, at which version."""

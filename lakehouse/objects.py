@@ -1,0 +1,139 @@
+"""Bytes by key, in an S3 bucket or a folder. A key is never written twice with other bytes."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast, TypeVar
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+
+from lakehouse.errors import StoreError
+from lakehouse.settings import Credentials
+
+_PART_BYTES = 16 * 2**20
+_COPY_BYTES = 2**20
+_Answer = TypeVar("_Answer")
+
+
+class Objects(Protocol):
+    """Where landed bytes lie."""
+
+    def put(self, key: str, stream: BinaryIO, size: int) -> None:
+        """Store `size` bytes durably under `key`, whole or not at all."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Stream the bytes under `key`; raises StoreError when there are none."""
+
+    def size(self, key: str) -> int | None:
+        """The number of bytes under `key`, or None when nothing is there."""
+
+    def delete(self, key: str) -> None:
+        """Remove `key`; nothing happens when it is not there."""
+
+
+class FolderObjects:
+    """Objects in a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, stream: BinaryIO, size: int) -> None:
+        target = self._root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _storing(), tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+            try:
+                while chunk := stream.read(_COPY_BYTES):
+                    part.write(chunk)
+                part.flush()
+                os.fsync(part.fileno())
+                Path(part.name).replace(target)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+        _sync_folder(target.parent)
+
+    def open(self, key: str) -> BinaryIO:
+        with _storing():
+            return (self._root / key).open("rb")
+
+    def size(self, key: str) -> int | None:
+        try:
+            return (self._root / key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def delete(self, key: str) -> None:
+        (self._root / key).unlink(missing_ok=True)
+
+
+class S3Objects:
+    """Objects in one bucket of an S3 server."""
+
+    def __init__(self, bucket: str, credentials: Credentials) -> None:
+        place = urlsplit(credentials.endpoint)
+        self._bucket = bucket
+        self._client = Minio(
+            place.netloc,
+            access_key=credentials.access_key,
+            secret_key=credentials.secret_key,
+            secure=place.scheme == "https",
+            region=credentials.region,
+        )
+
+    def put(self, key: str, stream: BinaryIO, size: int) -> None:
+        self._ask(
+            lambda: self._client.put_object(self._bucket, key, stream, size, part_size=_PART_BYTES)
+        )
+
+    def open(self, key: str) -> BinaryIO:
+        # urllib3's response is a readable raw stream
+        return cast(BinaryIO, self._ask(lambda: self._client.get_object(self._bucket, key)))
+
+    def size(self, key: str) -> int | None:
+        try:
+            return self._client.stat_object(self._bucket, key).size
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise StoreError(f"the object store answered {error.code}") from None
+        except (MinioException, urllib3.exceptions.HTTPError) as error:
+            raise StoreError(f"the object store failed: {type(error).__name__}") from None
+
+    def delete(self, key: str) -> None:
+        self._ask(lambda: self._client.remove_object(self._bucket, key))
+
+    def _ask(self, question: Callable[[], _Answer]) -> _Answer:
+        try:
+            return question()
+        except S3Error as error:
+            raise StoreError(f"the object store answered {error.code}") from None
+        except (MinioException, urllib3.exceptions.HTTPError) as error:
+            raise StoreError(f"the object store failed: {type(error).__name__}") from None
+
+
+def open_objects(url: str, credentials: Credentials | None) -> Objects:
+    """Open the place that `url` names: an s3:// bucket with keys, or a folder."""
+    if credentials is None:
+        return FolderObjects(Path(url))
+    return S3Objects(urlsplit(url).netloc, credentials)
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the folder store failed: {error.strerror}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,98 @@
+"""Answers as text for a person, or as CSV and JSON for a program."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
+
+import pyarrow as pa
+
+from lakehouse.transform.ancestry import Ancestor
+from lakehouse.transform.columns import EVERY
+from lakehouse.transform.trace import Step
+
+_MOST_LINES = 200
+_MOST_LANDINGS = 5
+
+
+def table_lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """A table in columns, numbers to the right."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    yield "  ".join(map(str.ljust, header, widths)).rstrip()
+    yield "  ".join("-" * width for width in widths)
+    for row in cells:
+        yield "  ".join(_justify(*pair) for pair in zip(row, widths, strict=True)).rstrip()
+
+
+def _justify(cell: str, width: int) -> str:
+    is_number = cell.lstrip("-").replace(".", "", 1).isdigit()
+    return cell.rjust(width) if is_number else cell.ljust(width)
+
+
+def write_rows(rows: pa.RecordBatchReader, form: str, out: TextIO) -> None:
+    """Write a query's rows as `table`, `csv` (with a header) or `json` (one array)."""
+    match form:
+        case "csv":
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(rows.schema.names)
+            for batch in rows:
+                writer.writerows(zip(*(c.to_pylist() for c in batch.columns), strict=True))
+        case "json":
+            listed = [row for batch in rows for row in batch.to_pylist()]
+            out.write(json.dumps(listed, default=_plain) + "\n")
+        case _:
+            _write_table(rows, out)
+
+
+def _write_table(rows: pa.RecordBatchReader, out: TextIO) -> None:
+    listed = [tuple(row.values()) for batch in rows for row in batch.to_pylist()]
+    for line in table_lines(rows.schema.names, listed[:_MOST_LINES]):
+        out.write(line + "\n")
+    if len(listed) > _MOST_LINES:
+        out.write(f"({len(listed)} rows, the first {_MOST_LINES} shown; --format csv has all)\n")
+
+
+def _plain(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def lineage_lines(name: str, found: Iterable[Ancestor]) -> Iterator[str]:
+    """The edges above a table or a column, the deeper the further in."""
+    yield name
+    rest: list[Ancestor] = []
+    for ancestor in found:
+        if ancestor.edge.column == EVERY:
+            rest.append(ancestor)
+        else:
+            yield _edge_line(ancestor)
+    if rest:
+        yield "rows are decided by"
+        for ancestor in rest:
+            yield _edge_line(ancestor)
+
+
+def _edge_line(ancestor: Ancestor) -> str:
+    edge = ancestor.edge
+    column = "" if edge.column == EVERY else f".{edge.column}"
+    source = f"{edge.source}.{edge.source_column or '(rows)'}"
+    path = f" {edge.path}" if edge.path else ""
+    how = f"  {' '.join(edge.how.split())}" if edge.how else ""
+    indent = "  " * (ancestor.depth + 1)
+    return f"{indent}{ancestor.table}{column} <- {source}{path}  [{edge.subtype.lower()}]{how}"
+
+
+def trace_lines(step: Step, depth: int = 0) -> Iterator[str]:
+    """A row and what it came from, the deeper the further in."""
+    indent = "  " * depth
+    tied = f" by {', '.join(step.by)}"
+    yield f"{indent}{step.table} version {step.version}: {step.rows} rows{tied}"
+    for landing in step.landings[:_MOST_LANDINGS]:
+        yield (
+            f"{indent}  {landing.feed} delivery {landing.sequence}, line {landing.line} of "
+            f"landing/{landing.object_id} (received {landing.received_at})"
+        )
+    if len(step.landings) > _MOST_LANDINGS:
+        yield f"{indent}  and {len(step.landings) - _MOST_LANDINGS} more lines"
+    for below in step.steps:
+        yield from trace_lines(below, depth + 1)

@@ -1,0 +1,87 @@
+"""What a part of the stack is to the supervisor: how it is made ready, started, asked and stopped."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lakehouse.settings import PROJECT, Settings
+from lakehouse.stack.places import Places
+from lakehouse.stack.process import record_self
+
+# Nothing else is handed on: a stranger's AWS_* or AIRFLOW__* must not steer the stack.
+_HANDED_ON = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+    "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
+)  # fmt: skip
+
+
+def _nothing() -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One long-running process.
+
+    `check` returns an empty text when it answers, else what is wrong; it does not raise.
+    `prepare` runs before each start, `settle` once it answers for the first time.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    check: Callable[[], str]
+    prepare: Callable[[], None] = _nothing
+    settle: Callable[[], None] = _nothing
+    stop_signal: int = signal.SIGTERM
+    stop_seconds: float = 15.0
+
+
+def base_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of every component: the few safe variables, and ours."""
+    kept = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    return {
+        **kept,
+        **settings.environment,
+        "LAKEHOUSE_HOME": str(settings.home),
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def start(component: Component, places: Places) -> "subprocess.Popen[bytes]":
+    """Start the component in a session of its own, its output appended to its log.
+
+    The process writes down its own number before it becomes the component, so that no kill of ours
+    at any moment leaves one behind that nobody knows.
+    """
+    with log_of(places, component.name).open("ab") as log:
+        return subprocess.Popen(
+            component.arguments,
+            env=dict(component.environment),
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            umask=0o077,
+            preexec_fn=recording(places.process(component.name)),  # noqa: PLW1509 (one thread)
+        )
+
+
+def log_of(places: Places, name: str) -> Path:
+    """Return the file where `name` writes what it does."""
+    return places.logs / f"{name}.log"
+
+
+def recording(path: Path) -> Callable[[], None]:
+    """Return what a new process runs to write itself down."""
+
+    def record() -> None:
+        record_self(path)
+
+    return record

@@ -1,0 +1,208 @@
+"""Up, down and status: what a person asks of the embedded stack."""
+
+import fcntl
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from lakehouse.errors import StoreError
+from lakehouse.settings import PROJECT, Settings
+from lakehouse.stack import airflow, postgres, store, supervisor
+from lakehouse.stack.component import base_environment, log_of, recording
+from lakehouse.stack.places import Places, read_json, write_json
+from lakehouse.stack.ports import require_free
+from lakehouse.stack.process import Process, ask_to_stop, await_end, kill_session, recorded
+
+Say = Callable[[str], None]
+_LOOK_SECONDS = 0.25
+_HEAL_SECONDS = 180
+_STOP_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """One part of the stack; `detail` says what is wrong, or where it answers."""
+
+    name: str
+    healthy: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """The whole stack, asked now."""
+
+    components: tuple[ComponentStatus, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every part answers."""
+        return all(component.healthy for component in self.components)
+
+    @property
+    def running(self) -> bool:
+        """Whether somebody keeps the stack."""
+        return self.components[0].healthy
+
+
+def up(settings: Settings, say: Say) -> None:
+    """Start the stack and return when every part answers; nothing is done to one that runs.
+
+    Raises SpecError for settings that disagree with the recorded store, StoreError for a port that
+    is taken or a part that does not start.
+    """
+    places = Places(settings.home)
+    places.prepare()
+    with _alone(places, say):
+        keeper = _supervisor(places)
+        if keeper:
+            say("the stack is already running")
+        else:
+            keeper = _launch(settings, places)
+        _await_health(settings, keeper, say)
+
+
+def down(settings: Settings, say: Say) -> None:
+    """Stop the stack in order; its data stays."""
+    places = Places(settings.home)
+    if not places.run.is_dir():
+        say("the stack is not running")
+        return
+    with _alone(places, say):
+        keeper = _supervisor(places)
+        say("stopping" if keeper else "the stack is not running")
+        if keeper:
+            ask_to_stop(keeper, signal.SIGTERM)
+            if not await_end(keeper, _STOP_SECONDS):
+                kill_session(keeper)
+        _end_leftovers(settings, places)
+        if keeper:
+            say("stopped; the lake and its history stay in " + str(settings.home))
+
+
+def status(settings: Settings) -> StackStatus:
+    """Ask every part now; changes nothing."""
+    places = Places(settings.home)
+    keeper = _supervisor(places)
+    first = ComponentStatus(
+        supervisor.NAME, keeper is not None, f"pid {keeper.pid}" if keeper else "not running"
+    )
+    asked = [_component_status(settings, name, ask) for name, ask in _checks(settings).items()]
+    return StackStatus((first, *asked))
+
+
+def _checks(settings: Settings) -> dict[str, Callable[[], str]]:
+    places = Places(settings.home)
+    parts = {name: partial(airflow.check, settings, name) for name in airflow.NAMES}
+    return {
+        "store": partial(store.check, settings),
+        postgres.NAME: partial(postgres.check, places),
+        **parts,
+    }
+
+
+def _component_status(settings: Settings, name: str, ask: Callable[[], str]) -> ComponentStatus:
+    places = Places(settings.home)
+    record = read_json(places.store_record)
+    if name != "store" or record.get("store") in store.EMBEDDED or not record:
+        process = recorded(places.process(name))
+        if not process or not process.is_alive():
+            return ComponentStatus(name, False, "not running")
+    wrong = ask()
+    restarts = read_json(places.state).get("restarts", {}).get(name, 0)
+    seen = f"started again {restarts} times" if restarts else "answers"
+    return ComponentStatus(name, not wrong, wrong or seen)
+
+
+def _supervisor(places: Places) -> Process | None:
+    found = recorded(places.process(supervisor.NAME))
+    return found if found and found.is_alive() else None
+
+
+def _launch(settings: Settings, places: Places) -> Process:
+    _end_leftovers(settings, places)
+    choice = store.resolve(settings)
+    if choice.kind in store.EMBEDDED:
+        require_free("s3", settings.ports["s3"])
+    require_free("airflow", settings.ports["airflow"])
+    write_json(places.state, {"phase": "starting"})
+    with log_of(places, supervisor.NAME).open("ab") as log:
+        process = subprocess.Popen(
+            (sys.executable, "-m", "lakehouse.stack.supervisor"),
+            env=base_environment(settings),
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            umask=0o077,
+            preexec_fn=recording(places.process(supervisor.NAME)),  # noqa: PLW1509 (one thread)
+        )
+    found = recorded(places.process(supervisor.NAME))
+    if not found or found.pid != process.pid:
+        raise StoreError("the supervisor did not start", hint=f"read the files in {places.logs}")
+    return found
+
+
+def _await_health(settings: Settings, keeper: Process, say: Say) -> None:
+    places = Places(settings.home)
+    told = ""
+    while (state := read_json(places.state)).get("phase") == "starting":
+        step = str(state.get("step", ""))
+        if step and step != told:
+            say(f"starting {step}" if not step.endswith("answers") else step)
+            told = step
+        _require_alive(keeper, places)
+        time.sleep(_LOOK_SECONDS)
+    _require_started(keeper, places)
+    end = time.monotonic() + _HEAL_SECONDS
+    while not (found := status(settings)).healthy:
+        _require_alive(keeper, places)
+        if time.monotonic() > end:
+            ill = ", ".join(part.name for part in found.components if not part.healthy)
+            raise StoreError(f"not healthy: {ill}", hint=f"read the files in {places.logs}")
+        time.sleep(_LOOK_SECONDS)
+    say("the stack is up")
+
+
+def _require_alive(keeper: Process, places: Places) -> None:
+    if not keeper.is_alive():
+        _require_started(keeper, places)
+        raise StoreError("the stack was stopped while it started")
+
+
+def _require_started(keeper: Process, places: Places) -> None:
+    state = read_json(places.state)
+    if state.get("phase") == "failed":
+        await_end(keeper, _STOP_SECONDS)
+        raise StoreError(str(state["message"]), hint=str(state["hint"]))
+
+
+def _end_leftovers(settings: Settings, places: Places) -> None:
+    """End what a killed supervisor left running, in the order of an orderly stop."""
+    for name in (*reversed(airflow.NAMES), "store", postgres.NAME):
+        leader = recorded(places.process(name))
+        if not leader:
+            continue
+        ask_to_stop(leader, signal.SIGINT if name == postgres.NAME else signal.SIGTERM)
+        await_end(leader, 20)
+        kill_session(leader)
+        places.process(name).unlink(missing_ok=True)
+    places.process(supervisor.NAME).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(places: Places, say: Say) -> Iterator[None]:
+    """Hold the stack's lock; whoever comes second says so and waits."""
+    with (places.run / "control.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another `lakehouse up` or `down` is at work on this stack: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

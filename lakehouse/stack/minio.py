@@ -1,0 +1,100 @@
+"""The embedded object store where a MinIO server is on this machine (`make minio` builds one)."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minio import MinioAdmin
+from minio.credentials.providers import StaticProvider
+
+from lakehouse.settings import Settings
+from lakehouse.stack.component import base_environment
+from lakehouse.stack.places import Places
+from lakehouse.stack.ports import LOOPBACK
+from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE, RIGHTS
+from lakehouse.stack.secrets import store_secrets
+
+_CACHE = "clinical-lakehouse"
+
+
+def find_binary() -> Path | None:
+    """Return the MinIO server on the PATH, else the one that `make minio` built, else None."""
+    found = shutil.which("minio")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    built = cache / _CACHE / "minio"
+    if found:
+        return Path(found)
+    return built if os.access(built, os.X_OK) else None
+
+
+def arguments(settings: Settings, binary: Path) -> tuple[str, ...]:
+    """Return the command line; it holds no secret."""
+    data = Places(settings.home).data / "minio"
+    address = f"{LOOPBACK}:{settings.ports['s3']}"
+    return (str(binary), "server", "--quiet", "--address", address, str(data))
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment with the administrator's keys and the key of encryption at rest."""
+    keys = store_secrets(Places(settings.home))
+    plain = {k: v for k, v in base_environment(settings).items() if not k.startswith("LAKEHOUSE_")}
+    return {
+        **plain,
+        "MINIO_ROOT_USER": keys["admin_access_key"],
+        "MINIO_ROOT_PASSWORD": keys["admin_secret_key"],
+        "MINIO_BROWSER": "off",
+        "MINIO_UPDATE": "off",
+        "MINIO_CALLHOME_ENABLE": "off",
+    }
+
+
+def prepare(settings: Settings) -> None:
+    """Make the data folder."""
+    (Places(settings.home).data / "minio").mkdir(mode=0o700, exist_ok=True)
+
+
+def grant(
+    settings: Settings, bucket: str, folder: str, identities: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Make each role's user and policy; raises minio's error when the server refuses."""
+    keys = store_secrets(Places(settings.home))
+    admin = MinioAdmin(
+        endpoint=f"{LOOPBACK}:{settings.ports['s3']}",
+        credentials=StaticProvider(keys["admin_access_key"], keys["admin_secret_key"]),
+        secure=False,
+    )
+    for role, pair in identities.items():
+        admin.policy_add(role, policy=policy(role, bucket, folder))
+        admin.user_add(pair["access_key"], pair["secret_key"])
+        admin.policy_set(role, user=pair["access_key"])
+
+
+def policy(role: str, bucket: str, folder: str) -> dict[str, Any]:
+    """Return the policy document of `role`; `folder` is the lake's place in the bucket, or empty."""
+    rights = RIGHTS[role]
+    root = f"{folder}/" if folder else ""
+
+    def under(places: tuple[str, ...]) -> list[str]:
+        return [f"arn:aws:s3:::{bucket}/{root}{place}/*" for place in places]
+
+    listed = [f"{root}{place}/*" for place in rights.sees]
+    statements = [
+        _allow(["s3:GetObject"], under(rights.sees)),
+        _allow(["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"])
+        | {"Condition": {"StringLike": {"s3:prefix": listed}}},
+        _allow(["s3:GetBucketLocation"], [f"arn:aws:s3:::{bucket}"]),
+    ]
+    if rights.writes:
+        multipart = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+        writes = ["s3:PutObject", "s3:DeleteObject", *multipart]
+        statements.append(_allow(writes, under(rights.writes)))
+    if role != REMOVES_EVIDENCE:
+        denied = {"Effect": "Deny", "Action": ["s3:DeleteObject"], "Resource": under((EVIDENCE,))}
+        statements.append(denied)
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}

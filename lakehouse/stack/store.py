@@ -1,0 +1,241 @@
+"""Which object store the lake lies in: chosen at the first `up`, recorded, not changed in silence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+
+from lakehouse.errors import SpecError, StoreError
+from lakehouse.settings import ROLES, Settings
+from lakehouse.stack import minio, seaweed
+from lakehouse.stack.component import Component
+from lakehouse.stack.places import Places, read_json, write_json
+from lakehouse.stack.ports import LOOPBACK
+from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE
+from lakehouse.stack.secrets import key_pair, store_secrets
+
+EMBEDDED = ("seaweedfs", "minio")
+_ANSWER_SECONDS = 3.0
+_DEFAULT_URL = "s3://lake"
+_CHOICES = "auto, minio, seaweedfs, or the http(s):// address of an S3 server"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A kind of store (`seaweedfs`, `minio`, `external`, `folder`) and the lake's place in it."""
+
+    kind: str
+    url: str
+    endpoint: str | None = None
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of an s3:// lake."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def folder(self) -> str:
+        """The lake's folder in its bucket; empty when it is the whole bucket."""
+        return urlsplit(self.url).path.strip("/")
+
+
+def resolve(settings: Settings) -> Choice:
+    """Return the recorded choice, or make and record it; raises SpecError when a setting disagrees.
+
+    The ports and the keys of an outside server may change from one `up` to the next; the kind of
+    store and the lake's place may not: the tables would stay behind.
+    """
+    path = Places(settings.home).store_record
+    record = read_json(path)
+    choice = _chosen(settings, record)
+    if record:
+        _require_same(choice, record)
+    identities = _identities(settings, choice, record.get("identities", {}))
+    fresh = {
+        "store": choice.kind,
+        "url": choice.url,
+        "endpoint": choice.endpoint,
+        "region": settings.environment.get("LAKEHOUSE_S3_REGION", "us-east-1"),
+        "identities": identities,
+    }
+    if fresh != record:
+        write_json(path, fresh)
+    return choice
+
+
+def component(settings: Settings, choice: Choice) -> Component | None:
+    """Describe the embedded server; None when the lake lies elsewhere."""
+    if choice.kind not in EMBEDDED:
+        return None
+    identities = read_json(Places(settings.home).store_record)["identities"]
+    if choice.kind == "minio":
+        return _minio(settings, choice, identities)
+    prefix = "/".join(part for part in (choice.bucket, choice.folder) if part)
+    return Component(
+        name="store",
+        arguments=seaweed.arguments(settings),
+        environment=seaweed.environment(settings),
+        check=partial(check, settings),
+        prepare=lambda: seaweed.prepare(settings, prefix, identities),
+        settle=lambda: _make_bucket(settings, choice),
+    )
+
+
+def check(settings: Settings) -> str:
+    """Return what is wrong with the lake's store, or nothing when it answers."""
+    record = read_json(Places(settings.home).store_record)
+    if not record:
+        return "not chosen yet"
+    choice = Choice(record["store"], record["url"], record["endpoint"])
+    if choice.kind == "folder":
+        return "" if Path(choice.url).is_dir() else "the folder is not there"
+    if choice.kind == "external":
+        return _answers(client(settings, "read"), choice)
+    return _answers(_administrator(settings), choice)
+
+
+def client(settings: Settings, role: str) -> Minio:
+    """Return a client of the recorded store that comes as `role`."""
+    record = read_json(Places(settings.home).store_record)
+    return _client(record["endpoint"], record["identities"][role], record["region"])
+
+
+def _answers(asking: Minio, choice: Choice) -> str:
+    place = f"{choice.folder}/lineage/" if choice.folder else "lineage/"
+    try:
+        list(islice(asking.list_objects(choice.bucket, prefix=place), 1))
+    except S3Error as error:
+        return f"refuses: {error.code}"
+    except (MinioException, urllib3.exceptions.HTTPError) as error:
+        return f"no answer ({type(error).__name__})"
+    return ""
+
+
+def _minio(settings: Settings, choice: Choice, identities: Mapping[str, Any]) -> Component:
+    binary = minio.find_binary()
+    if not binary:
+        raise StoreError(
+            "the lake lies in a MinIO server's files, and no minio program is here",
+            hint="run `make minio`, or put one on the PATH",
+        )
+
+    def settle() -> None:
+        _make_bucket(settings, choice)
+        minio.grant(settings, choice.bucket, choice.folder, identities)
+
+    return Component(
+        name="store",
+        arguments=minio.arguments(settings, binary),
+        environment=minio.environment(settings),
+        check=partial(check, settings),
+        prepare=lambda: minio.prepare(settings),
+        settle=settle,
+    )
+
+
+def _chosen(settings: Settings, record: Mapping[str, Any]) -> Choice:
+    if settings.url and not settings.url.startswith("s3://"):
+        return Choice("folder", settings.url)
+    kind = _kind(settings, record)
+    url = settings.url or record.get("url") or _DEFAULT_URL
+    if kind == "external":
+        return Choice(kind, url, _endpoint(settings, record))
+    return Choice(kind, url, f"http://{LOOPBACK}:{settings.ports['s3']}")
+
+
+def _kind(settings: Settings, record: Mapping[str, Any]) -> str:
+    wish = settings.store
+    if wish.startswith(("http://", "https://")):
+        return "external"
+    if wish not in ("auto", *EMBEDDED):
+        raise SpecError("LAKEHOUSE_STORE names no store", hint=f"set it to {_CHOICES}")
+    if wish == "minio" and not minio.find_binary():
+        raise SpecError(
+            "LAKEHOUSE_STORE is minio, and no minio program is here",
+            hint="run `make minio`, or put one on the PATH",
+        )
+    if wish != "auto":
+        return wish
+    if "LAKEHOUSE_S3_ENDPOINT" in settings.environment:
+        return "external"
+    return str(record.get("store") or ("minio" if minio.find_binary() else "seaweedfs"))
+
+
+def _endpoint(settings: Settings, record: Mapping[str, Any]) -> str:
+    if settings.store.startswith("http"):
+        return settings.store.rstrip("/")
+    return settings.environment.get("LAKEHOUSE_S3_ENDPOINT") or str(record["endpoint"])
+
+
+def _require_same(choice: Choice, record: Mapping[str, Any]) -> None:
+    kind, url = record.get("store"), record.get("url")
+    moved = choice.kind == "external" and choice.endpoint != record.get("endpoint")
+    if (choice.kind, choice.url) != (kind, url) or moved:
+        raise SpecError(
+            f"the settings name another store than this stack's lake lies in ({kind}, {url})",
+            hint="take LAKEHOUSE_STORE and LAKEHOUSE_URL back, or take another LAKEHOUSE_HOME",
+        )
+
+
+def _identities(
+    settings: Settings, choice: Choice, known: Mapping[str, Any]
+) -> dict[str, Mapping[str, str]]:
+    if choice.kind == "folder":
+        return {}
+    if choice.kind in EMBEDDED:
+        return {role: known.get(role) or key_pair() for role in ROLES}
+    return {role: _from_environment(settings, role) or _known(known, role) for role in ROLES}
+
+
+def _from_environment(settings: Settings, role: str) -> dict[str, str] | None:
+    def value(name: str) -> str | None:
+        own = settings.environment.get(f"LAKEHOUSE_S3_{role.upper()}_{name}")
+        return own or settings.environment.get(f"LAKEHOUSE_S3_{name}")
+
+    access_key, secret_key = value("ACCESS_KEY"), value("SECRET_KEY")
+    return (
+        {"access_key": access_key, "secret_key": secret_key} if access_key and secret_key else None
+    )
+
+
+def _known(known: Mapping[str, Any], role: str) -> Mapping[str, str]:
+    if role not in known:
+        raise SpecError(
+            f"no keys for the role {role} of the S3 server are set",
+            hint="set LAKEHOUSE_S3_ACCESS_KEY and LAKEHOUSE_S3_SECRET_KEY, or those of each role",
+        )
+    return dict(known[role])
+
+
+def _administrator(settings: Settings) -> Minio:
+    keys = store_secrets(Places(settings.home))
+    pair = {"access_key": keys["admin_access_key"], "secret_key": keys["admin_secret_key"]}
+    return _client(f"http://{LOOPBACK}:{settings.ports['s3']}", pair, "us-east-1")
+
+
+def _client(endpoint: str, pair: Mapping[str, str], region: str) -> Minio:
+    place = urlsplit(endpoint)
+    return Minio(
+        place.netloc,
+        access_key=pair["access_key"],
+        secret_key=pair["secret_key"],
+        secure=place.scheme == "https",
+        region=region,
+        http_client=urllib3.PoolManager(timeout=_ANSWER_SECONDS, retries=False),
+    )
+
+
+def _make_bucket(settings: Settings, choice: Choice) -> None:
+    administrator = _administrator(settings)
+    try:
+        if not administrator.bucket_exists(choice.bucket):
+            administrator.make_bucket(choice.bucket)
+    except (MinioException, urllib3.exceptions.HTTPError) as error:
+        raise StoreError(f"the bucket could not be made: {type(error).__name__}") from None

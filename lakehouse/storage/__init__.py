@@ -1,0 +1,1 @@
+"""Delta tables by name, and SELECT over them."""

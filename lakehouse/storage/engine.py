@@ -1,0 +1,221 @@
+"""SELECT over the lake, within a share of the machine. The only importer of DuckDB."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import duckdb
+import duckdb_extension_delta
+import duckdb_extension_httpfs
+import pyarrow as pa
+
+from lakehouse.catalog.load import LAYERS, SOURCES
+from lakehouse.catalog.spec import Table, Write
+from lakehouse.errors import SpecError, StoreError
+from lakehouse.lineage import collect
+from lakehouse.storage.lake import Lake
+
+WORK = "work"
+_BATCH_ROWS = 65_536
+
+
+class Engine:
+    """One DuckDB connection that sees the lake and nothing else of this machine.
+
+    Models run in it as they stand: each table they read is a view of that name, pinned to a version.
+    """
+
+    def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
+        self._lake = lake
+        self.spill = _private_folder(lake.settings.home / "spill")
+        self._db = duckdb.connect(
+            config={
+                "memory_limit": f"{lake.settings.slot_memory_bytes // 2**20}MiB",
+                "threads": threads or min(os.cpu_count() or 1, 4),
+                "temp_directory": str(self.spill),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        self._prepare()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back memory and spilled bytes."""
+        self._db.close()
+        shutil.rmtree(self.spill, ignore_errors=True)
+
+    def attach(
+        self, table: Table, version: int | None, where: str = "true", *, name: str = ""
+    ) -> None:
+        """Show a stored table at a version, under its own name or another; None shows it empty."""
+        name = name or table.name
+        if version is None:
+            self.execute(f"create or replace view {name} as {self._empty(table)}")
+            return
+        place = self._lake.place(table.name)
+        self.execute(
+            f"create or replace view {name} as "
+            f"select * from delta_scan('{place}', version => {version}) where {where}"
+        )
+
+    def attach_view(self, table: Table) -> None:
+        """Show a declared view; what it reads must be attached."""
+        self.execute(f"create or replace view {table.name} as {table.sql}")
+
+    def attach_views(self, table: Table) -> None:
+        """Show the views that a model reads, each after what it reads itself."""
+        for name in table.reads:
+            read = self._lake.catalog.tables.get(name)
+            if read and read.write is Write.VIEW:
+                self.attach_views(read)
+                self.attach_view(read)
+
+    def files(self, addresses: Sequence[str]) -> str:
+        """The text of a relation over these data files."""
+        listed = ", ".join(f"'{address}'" for address in addresses)
+        return f"read_parquet([{listed}], union_by_name = true)"
+
+    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> None:
+        """Run a statement for its effect."""
+        with clean_errors():
+            self._db.execute(sql, values or None)
+
+    def table(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
+        """All rows of a query."""
+        with clean_errors():
+            return self._db.execute(sql, values or None).to_arrow_table()
+
+    def answer(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of somebody's query; raises SpecError for anything but one SELECT."""
+        with clean_errors():
+            statements = duckdb.extract_statements(sql)
+        kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+        if len(statements) != 1 or statements[0].type not in kinds:
+            raise SpecError("only one SELECT at a time can be asked here")
+        return self.stream(sql)
+
+    def stream(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of a query as they are made; the engine runs nothing else meanwhile."""
+        with clean_errors():
+            return self._db.execute(sql).to_arrow_reader(_BATCH_ROWS)
+
+    def count(self, sql: str) -> int:
+        """The one number that a query answers."""
+        return int(self.table(sql).column(0)[0].as_py())
+
+    def register(self, name: str, rows: pa.Table) -> None:
+        """Show Arrow rows as a relation."""
+        with clean_errors():
+            self._db.register(name, rows)
+
+    def unregister(self, name: str) -> None:
+        """Forget Arrow rows."""
+        with clean_errors():
+            self._db.unregister(name)
+
+    def _empty(self, table: Table) -> str:
+        columns = self._lake.catalog.columns
+        casts = ", ".join(f"null::{columns[c].type} as {c}" for c in table.columns)
+        return f"select {casts} where false"
+
+    def _prepare(self) -> None:
+        self.execute(f"load '{_extension(duckdb_extension_httpfs, 'httpfs')}'")
+        self.execute(f"load '{_extension(duckdb_extension_delta, 'delta')}'")
+        self.execute("set timezone = 'UTC'")
+        self._grant()
+        for layer in (*LAYERS, WORK):
+            self.execute(f"create schema {layer}")
+        for macro in self._lake.catalog.macros.values():
+            self.execute(macro)
+        self._load_codes()
+        self._lock()
+
+    def _grant(self) -> None:
+        credentials = self._lake.credentials
+        if credentials is None:
+            return
+        place = urlsplit(credentials.endpoint)
+        self.execute(
+            f"create secret lake (type s3, key_id '{credentials.access_key}', "
+            f"secret '{credentials.secret_key}', region '{credentials.region}', "
+            f"endpoint '{place.netloc}', use_ssl {place.scheme == 'https'}, url_style 'path', "
+            f"scope '{self._lake.url}')"
+        )
+
+    def _load_codes(self) -> None:
+        for name, path in self._lake.catalog.codes.items():
+            self.execute(
+                f"create table {name} as select * from "
+                f"read_csv('{path}', header = true, all_varchar = true, comment = '#')"
+            )
+        zones = self._lake.catalog.zones()
+        self.execute(f"create table {SOURCES} (source varchar, zone varchar)")
+        for source, zone in zones:
+            self.execute(f"insert into {SOURCES} values ('{source}', '{zone}')")
+
+    def _lock(self) -> None:
+        place = self._lake.url
+        Path(place).mkdir(parents=True, exist_ok=True) if "://" not in place else None
+        self.execute(f"set allowed_directories = ['{place}/', '{self.spill}/']")
+        self.execute("set enable_external_access = false")
+        self.execute("set lock_configuration = true")
+
+
+@contextmanager
+def clean_errors() -> Iterator[None]:
+    """Re-raise what DuckDB raises without its text, which may quote values."""
+    try:
+        yield
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
+        # these speak of names in the statement, before any row was read
+        first = str(error).splitlines()[0]
+        raise SpecError(f"the SQL cannot run: {first}") from None
+    except duckdb.OutOfMemoryException:
+        raise StoreError("the engine ran out of memory", hint="raise LAKEHOUSE_MEMORY") from None
+    except duckdb.Error as error:
+        raise StoreError(f"the engine failed with {type(error).__name__}") from None
+
+
+def pinned(lake: Lake, tables: Sequence[Table]) -> dict[str, int | None]:
+    """The newest data version of each table, None where nothing was written; reported as read."""
+    found: dict[str, int | None] = {}
+    for table in tables:
+        stored = lake.find(table.name)
+        found[table.name] = stored.data_version() if stored else None
+        if stored:
+            rows, size = stored.measure()
+            shape = tuple((field.name, str(field.type)) for field in stored.schema)
+            collect.read([collect.Dataset(table.name, stored.data_version(), shape, rows, size)])
+    return found
+
+
+def _extension(package: Any, name: str) -> Path:
+    (found,) = Path(package.__file__).parent.glob(f"extensions/*/{name}.duckdb_extension")
+    return found
+
+
+def _private_folder(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in root.iterdir():
+        owner = left.name.partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))

@@ -1,0 +1,368 @@
+"""Delta tables by name. The only module that speaks Delta."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from lakehouse.catalog.load import Catalog
+from lakehouse.catalog.spec import Phi, Table
+from lakehouse.errors import StoreError
+from lakehouse.lineage import collect
+from lakehouse.objects import Objects, open_objects
+from lakehouse.settings import Credentials, Settings
+from lakehouse.storage.types import arrow_schema
+
+Clock = Callable[[], datetime]
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader
+_Result = TypeVar("_Result")
+
+OPERATION = "_op"
+_STATE = "lakehouse"
+_TRIES = 20
+_FILE_BYTES = 64 * 2**20
+_GROUP_ROWS = 65_536
+_WRITER = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=_GROUP_ROWS)
+
+
+class Conflict(StoreError):  # noqa: N818 (the word the store's users know)
+    """Somebody else committed first: look up again on a fresh snapshot, and recompute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a commit says of itself, beside its rows."""
+
+    marks: Mapping[str, int] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
+    edges: tuple[collect.Edge, ...] = ()
+    checks: tuple[collect.CheckResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One version of a table, as its log tells it."""
+
+    table: str
+    version: int
+    at: datetime
+    operation: str
+    state: Mapping[str, Any]
+    files_added: int
+    files_removed: int
+
+
+class Stored:
+    """One table at a snapshot. Look-ups and the commit that follows share this snapshot, so that
+    a commit which another process overtook is refused instead of doubled."""
+
+    def __init__(self, table: Table, delta: DeltaTable, schema: pa.Schema) -> None:
+        self.table = table
+        self.schema = schema
+        self._delta = delta
+
+    @property
+    def version(self) -> int:
+        """The version this snapshot shows, or the one its commit made."""
+        return int(self._delta.version())
+
+    def mark(self, name: str) -> int | None:
+        """The highest mark of that name that any commit up to here carries."""
+        found = self._delta.transaction_version(name)
+        return None if found is None else int(found)
+
+    def state(self) -> Mapping[str, Any]:
+        """What the newest commit of ours says of itself; empty when the log no longer tells."""
+        for entry in self._delta.history(10):
+            if _STATE in entry:
+                return dict(json.loads(entry[_STATE]))
+        return {}
+
+    def data_version(self) -> int:
+        """The version at which the rows last changed; maintenance does not count."""
+        return int(self.state().get("data_version", self.version))
+
+    def files(self) -> list[str]:
+        """The data files of this snapshot, as addresses that the SQL engine can read."""
+        return sorted(self._delta.file_uris())
+
+    def measure(self) -> tuple[int, int]:
+        """Rows and bytes of this snapshot, from the log."""
+        actions = pa.table(self._delta.get_add_actions(flatten=True))
+        rows, sizes = actions["num_records"].to_pylist(), actions["size_bytes"].to_pylist()
+        return sum(filter(None, rows)), sum(filter(None, sizes))
+
+    def is_current_shape(self) -> bool:
+        """True when the stored columns are the declared ones."""
+        stored = pa.schema(self._delta.schema().to_arrow())
+        return stored.names == self.schema.names and _plain(stored) == _plain(self.schema)
+
+    def append(self, rows: Rows, note: Note) -> int:
+        """Add rows and return the version; raises Conflict or StoreError."""
+        with self._committing():
+            write_deltalake(self._delta, rows, mode="append", **self._writing(note))
+        return self._report(note)
+
+    def replace(self, rows: Rows, note: Note) -> int:
+        """Put these rows in place of all there are, and return the version."""
+        with self._committing():
+            write_deltalake(
+                self._delta, rows, mode="overwrite", schema_mode="overwrite", **self._writing(note)
+            )
+        return self._report(note)
+
+    def merge(self, changes: pa.Table, key: tuple[str, ...], note: Note) -> int:
+        """Apply changes, each with `_op` upsert or delete, by key; return the version."""
+        same = " and ".join(f"stored.{name} = change.{name}" for name in key)
+        with self._committing():
+            (
+                self._delta.merge(
+                    changes,
+                    same,
+                    source_alias="change",
+                    target_alias="stored",
+                    writer_properties=_WRITER,
+                    commit_properties=self._properties(note, changed=True),
+                )
+                .when_matched_delete(f"change.{OPERATION} = 'delete'")
+                .when_matched_update_all(f"change.{OPERATION} = 'upsert'", except_cols=[OPERATION])
+                .when_not_matched_insert_all(
+                    f"change.{OPERATION} = 'upsert'", except_cols=[OPERATION]
+                )
+                .execute()
+            )
+        return self._report(note)
+
+    def record(self, note: Note) -> int:
+        """Commit no rows, only what the note says: that this work is done."""
+        with self._committing():
+            write_deltalake(
+                self._delta,
+                self.schema.empty_table(),
+                mode="append",
+                commit_properties=self._properties(note, changed=False),
+            )
+        return self._report(note)
+
+    def history(self) -> list[Commit]:
+        """All versions the log still tells of, newest first."""
+        return [self._commit(entry) for entry in self._delta.history()]
+
+    def compact(self) -> int:
+        """Join small files; the number of files removed."""
+        with self._committing():
+            metrics = self._delta.optimize.compact(
+                target_size=_FILE_BYTES,
+                writer_properties=_WRITER,
+                commit_properties=self._properties(self._maintenance(), changed=False),
+            )
+        return int(metrics["numFilesRemoved"])
+
+    def vacuum(self, keep: timedelta) -> int:
+        """Delete files that no version younger than `keep` shows; their number."""
+        hours = int(keep.total_seconds() // 3600)
+        with self._committing():
+            if not self._delta.vacuum(hours, True, False, full=True):
+                return 0
+            gone = self._delta.vacuum(
+                retention_hours=hours,
+                dry_run=False,
+                enforce_retention_duration=False,
+                commit_properties=self._properties(self._maintenance(), changed=False),
+                full=True,
+            )
+        return len(gone)
+
+    def checkpoint(self) -> None:
+        """Write the log's state in one file, so that opening stays fast."""
+        with self._committing():
+            self._delta.create_checkpoint()
+
+    def _maintenance(self) -> Note:
+        return Note(state={**self.state(), "maintenance": True})
+
+    def _writing(self, note: Note) -> dict[str, Any]:
+        return {
+            "target_file_size": _FILE_BYTES,
+            "writer_properties": _WRITER,
+            "commit_properties": self._properties(note, changed=True),
+        }
+
+    def _properties(self, note: Note, *, changed: bool) -> CommitProperties:
+        run, job = collect.current_run()
+        state = {"run": run, "job": job, **note.state}
+        if changed:
+            state.pop("data_version", None)
+        else:
+            state["data_version"] = self.data_version()
+        return CommitProperties(
+            custom_metadata={_STATE: json.dumps(state)},
+            app_transactions=[Transaction(name, mark) for name, mark in note.marks.items()],
+            max_commit_retries=_TRIES,
+        )
+
+    def _report(self, note: Note) -> int:
+        rows, size = self.measure()
+        collect.wrote(
+            collect.Dataset(
+                self.table.name,
+                self.version,
+                tuple((field.name, str(field.type)) for field in self.schema),
+                rows,
+                size,
+                note.edges,
+                note.checks,
+                note.state.get("quarantined"),
+            )
+        )
+        return self.version
+
+    def _commit(self, entry: Mapping[str, Any]) -> Commit:
+        metrics = entry.get("operationMetrics", {})
+        return Commit(
+            self.table.name,
+            int(entry["version"]),
+            datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+            str(entry["operation"]),
+            json.loads(entry.get(_STATE, "{}")),
+            int(metrics.get("num_added_files", metrics.get("num_target_files_added", 0))),
+            int(metrics.get("num_removed_files", metrics.get("num_target_files_removed", 0))),
+        )
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        with clean_errors(self.table.name):
+            yield
+
+
+class Lake:
+    """The tables and landed objects under one address, seen with the keys of one role."""
+
+    def __init__(
+        self, catalog: Catalog, settings: Settings, credentials: Credentials | None, clock: Clock
+    ) -> None:
+        self.catalog = catalog
+        self.settings = settings
+        self.url = settings.lake_url()
+        self.credentials = credentials
+        self.objects: Objects = open_objects(self.url, credentials)
+        self.clock = clock
+        self._options = _storage_options(credentials)
+
+    @property
+    def namespace(self) -> str:
+        """The lake's place as lineage names it."""
+        return self.url if "://" in self.url else f"file://{self.url}"
+
+    def place(self, name: str) -> str:
+        """Where a table lies."""
+        return f"{self.url}/{name.replace('.', '/')}"
+
+    def find(self, name: str, version: int | None = None) -> Stored | None:
+        """The table at `version` or now; None when nothing was ever written.
+
+        Raises SpecError for a name nothing declares, StoreError for a version that is gone.
+        """
+        table = self.catalog.table(name)
+        schema = arrow_schema(self.catalog.columns[c] for c in table.columns)
+        with clean_errors(name):
+            try:
+                delta = DeltaTable(self.place(name), version, self._options, skip_stats=False)
+            except TableNotFoundError:
+                return None
+        return Stored(table, delta, schema)
+
+    def open(self, name: str) -> Stored:
+        """The table now, created empty when it is new: a race could double a first commit."""
+        found = self.find(name)
+        if found:
+            return found
+        table = self.catalog.table(name)
+        columns = [self.catalog.columns[c] for c in table.columns]
+        plain = [c.name for c in columns if c.phi is Phi.NONE and c.type not in _NO_STATISTICS]
+        with clean_errors(name):
+            DeltaTable.create(
+                self.place(name),
+                Schema.from_arrow(arrow_schema(columns)),
+                mode="ignore",
+                storage_options=self._options,
+                # bounds of any other column would put patients' values into the log
+                configuration={"delta.dataSkippingStatsColumns": ",".join(plain)},
+                commit_properties=CommitProperties(custom_metadata={_STATE: "{}"}),
+            )
+        return self.open(name)
+
+    def version_at(self, name: str, instant: datetime) -> int | None:
+        """The version a reader saw at `instant`; None when there was none yet."""
+        stored = self.find(name)
+        versions = [c.version for c in stored.history() if c.at <= instant] if stored else []
+        return max(versions, default=None)
+
+
+_NO_STATISTICS = {"blob", "varchar[]"}
+
+
+def open_lake(settings: Settings, role: str, clock: Clock | None = None) -> Lake:
+    """Open the lake with the keys of `role`; raises SpecError for wrong declarations."""
+    catalog = Catalog.read(settings.sql, settings.feeds)
+    return Lake(catalog, settings, settings.credentials(role), clock or (lambda: datetime.now(UTC)))
+
+
+def committed(attempt: Callable[[], _Result]) -> _Result:
+    """Run `attempt` until it is not overtaken; it must look up again each time.
+
+    Raises StoreError when others keep committing first.
+    """
+    for tried in range(_TRIES):
+        try:
+            return attempt()
+        except Conflict:
+            time.sleep(random.uniform(0, min(0.05 * 2**tried, 2)))  # noqa: S311 (no secret)
+    raise StoreError(f"{_TRIES} commits in a row were overtaken", hint="run it again later")
+
+
+@contextmanager
+def clean_errors(table: str) -> Iterator[None]:
+    """Re-raise what Delta raises with class and table only: its messages may quote values."""
+    try:
+        yield
+    except CommitFailedError:
+        raise Conflict(f"{table}: another commit came first") from None
+    except TableNotFoundError:
+        raise
+    except (DeltaError, OSError, pa.ArrowException) as error:
+        raise StoreError(f"{table}: storage failed with {type(error).__name__}") from None
+
+
+def _plain(schema: pa.Schema) -> list[str]:
+    views = {"string_view": "string", "binary_view": "binary", "large_string": "string"}
+    return [views.get(str(field.type), str(field.type)) for field in schema]
+
+
+def _storage_options(credentials: Credentials | None) -> dict[str, str] | None:
+    if credentials is None:
+        return None
+    return {
+        "AWS_ENDPOINT_URL": credentials.endpoint,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        "AWS_REGION": credentials.region,
+        "AWS_ALLOW_HTTP": str(urlsplit(credentials.endpoint).scheme == "http").lower(),
+        "aws_conditional_put": "etag",
+    }

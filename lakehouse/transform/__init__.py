@@ -1,0 +1,1 @@
+"""From bronze to silver and gold: run a model, judge its rows, commit."""

@@ -1,0 +1,271 @@
+"""Build: run a model, judge its rows, commit what passed. Nobody ever sees an unjudged row."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from lakehouse.catalog.spec import PENDING, Table
+from lakehouse.errors import SpecError
+from lakehouse.govern import quality
+from lakehouse.lineage.collect import CheckResult, Edge
+from lakehouse.log import get_logger
+from lakehouse.storage.engine import Engine, pinned
+from lakehouse.storage.lake import OPERATION, Lake, Note, Stored, committed
+from lakehouse.storage.types import arrow_schema
+from lakehouse.transform.changes import CHANGED, find_changed
+from lakehouse.transform.columns import trace_columns
+
+ROWS, REFUSED, RETRIED, STORED, CHANGE = (
+    "work.rows",
+    "work.refused",
+    "work.retried",
+    "work.stored",
+    "work.change",
+)
+_MARK = "build"
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build did: `mode` is unchanged, incremental or full; `rows` are all there are now."""
+
+    table: str
+    version: int
+    mode: str
+    rows: int
+    written: int
+    deleted: int
+    quarantined: int
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What identifies a build: the same work is never committed twice."""
+
+    model: str
+    inputs: Mapping[str, int | None]
+    as_of: str | None
+
+    @property
+    def identity(self) -> str:
+        told = json.dumps([self.model, sorted(self.inputs.items()), self.as_of])
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def build(lake: Lake, name: str, as_of: datetime | None = None) -> Built:
+    """Bring one silver or gold table up to date with what it reads.
+
+    Only the units that changed are recomputed, where the model names one (`by`) and the log still
+    tells the difference; else the table is rebuilt whole. Raises QualityError when a check that
+    must hold does not, SpecError when the model is wrong.
+    """
+    table = lake.catalog.table(name)
+    if not table.is_model:
+        raise SpecError(f"{name} is not built from a SELECT")
+    built = committed(lambda: _attempt(lake, table, as_of))
+    log.info(
+        "built",
+        table=name,
+        version=built.version,
+        mode=built.mode,
+        rows=built.rows,
+        written=built.written,
+        deleted=built.deleted,
+        quarantined=built.quarantined,
+    )
+    return built
+
+
+def _attempt(lake: Lake, table: Table, as_of: datetime | None) -> Built:
+    target = lake.open(table.name)
+    moment = as_of or lake.clock()
+    work = _Work(
+        lake.catalog.fingerprint(table),
+        pinned(lake, lake.catalog.stored_reads(table)),
+        moment.isoformat() if table.uses_as_of else None,
+    )
+    state = target.state()
+    if state.get("work") == work.identity and target.is_current_shape():
+        return _unchanged(table, target, state)
+    with Engine(lake) as engine:
+        return _Build(lake, table, target, work, engine, moment).run(state)
+
+
+def _unchanged(table: Table, target: Stored, state: Mapping[str, Any]) -> Built:
+    checks = tuple(CheckResult(**told) for told in state.get("checks", ()))
+    rows = target.measure()[0]
+    return Built(
+        table.name, target.version, "unchanged", rows, 0, 0, state.get("quarantined", 0), checks
+    )
+
+
+class _Build:
+    """One attempt, against one snapshot of the target."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        table: Table,
+        target: Stored,
+        work: _Work,
+        engine: Engine,
+        as_of: datetime,
+    ) -> None:
+        self._lake = lake
+        self._table = table
+        self._target = target
+        self._work = work
+        self._engine = engine
+        self._values = {"as_of": as_of} if table.uses_as_of else None
+        self._columns = ", ".join(table.columns)
+
+    def run(self, state: Mapping[str, Any]) -> Built:
+        is_partial = self._can_be_partial(state) and find_changed(
+            self._engine, self._lake, self._table, state["inputs"], self._work.inputs
+        )
+        results = self._compute(is_partial)
+        waiting = self._commit_refused(is_partial)
+        note = self._note(waiting, results, "incremental" if is_partial else "full")
+        if is_partial:
+            written, deleted, version = self._merge(note)
+        else:
+            written, deleted = self._engine.count(f"select count(*) from {ROWS}"), 0
+            version = self._target.replace(
+                self._engine.stream(f"select {self._columns} from {ROWS}"), note
+            )
+        rows = self._target.measure()[0]
+        mode = str(note.state["mode"])
+        return Built(self._table.name, version, mode, rows, written, deleted, waiting, results)
+
+    def _can_be_partial(self, state: Mapping[str, Any]) -> bool:
+        return (
+            self._table.by is not None
+            and state.get("model") == self._work.model
+            and state.get("as_of") == self._work.as_of
+            and self._target.is_current_shape()
+        )
+
+    def _compute(self, is_partial: bool) -> tuple[CheckResult, ...]:
+        """Fill `rows` with what passed and `refused` with what did not."""
+        unit = self._table.by
+        self._attach(f"{unit.source} in (from {CHANGED})" if is_partial and unit else "true")
+        self._select(ROWS, is_pending=False)
+        self._refuse_wrong_types()
+        quality.empty_refused(self._engine, self._table, ROWS, REFUSED)
+        verdict = quality.judge(self._engine, self._table, ROWS, REFUSED)
+        if verdict.refused and PENDING in self._table.columns:
+            self._fall_back()
+        return verdict.results
+
+    def _attach(self, where: str) -> None:
+        for read in self._lake.catalog.stored_reads(self._table):
+            is_unit = self._table.by is not None and self._table.by.source in read.columns
+            self._engine.attach(read, self._work.inputs[read.name], where if is_unit else "true")
+        self._engine.attach_views(self._table)
+
+    def _select(self, target: str, *, is_pending: bool) -> None:
+        hidden = f", {is_pending} as {PENDING}" if PENDING in self._table.columns else ""
+        self._engine.execute(
+            f"create or replace table {target} as select *{hidden} from ({self._table.sql})",
+            self._values,
+        )
+
+    def _refuse_wrong_types(self) -> None:
+        made = self._engine.table(f"select * from {ROWS} limit 0").schema
+        declared = arrow_schema(self._lake.catalog.columns[c] for c in self._table.columns)
+        if made.names != declared.names:
+            raise SpecError(f"{self._table.path}: it selects {made.names}, not {declared.names}")
+        wrong = [
+            f"{is_.name} is {is_.type}, not {should.type}"
+            for is_, should in zip(made, declared, strict=True)
+            if is_.type != should.type
+        ]
+        if wrong:
+            raise SpecError(f"{self._table.path}: {'; '.join(wrong)}", hint="cast where it is born")
+
+    def _fall_back(self) -> None:
+        """Let the newest version that passes stand for a refused one, marked as pending.
+
+        Each turn leaves out the versions refused so far, until every key has passed or has none.
+        """
+        key = ", ".join(self._table.key)
+        unit = self._table.by
+        source, column = (unit.source, unit.column) if unit else ("", "")
+        turn = "work.turn"
+        self._engine.execute(f"create or replace table {RETRIED} as from {REFUSED}")
+        while self._engine.count(f"select count(*) from {RETRIED}"):
+            self._attach(
+                f"{source} in (select {column} from {RETRIED}) and row(_sequence, _line) "
+                f"not in (select row(_sequence, _line) from {REFUSED})"
+            )
+            self._select(turn, is_pending=True)
+            self._engine.execute(
+                f"create or replace table {turn} as select t.* from {turn} as t "
+                f"semi join {RETRIED} as r using ({key})"
+            )
+            quality.empty_refused(self._engine, self._table, turn, RETRIED)
+            quality.judge(self._engine, self._table, turn, RETRIED)
+            self._engine.execute(f"insert into {ROWS} by name from {turn}")
+            self._engine.execute(f"insert into {REFUSED} by name from {RETRIED}")
+
+    def _commit_refused(self, is_partial: bool) -> int:
+        """Commit what was refused, before the table; the number of rows that wait there now."""
+        quarantine = self._table.quarantine()
+        stored = self._lake.find(quarantine.name)
+        if stored is None and not self._engine.count(f"select count(*) from {REFUSED}"):
+            return 0
+        stored = stored or self._lake.open(quarantine.name)
+        note = Note(state={"of": self._table.name, "inputs": dict(self._work.inputs)})
+        columns = ", ".join(quarantine.columns)
+        if is_partial and stored.is_current_shape():
+            version_key = tuple(c for c in ("_sequence", "_line") if c in quarantine.columns)
+            key = (*quarantine.key, *version_key)
+            if self._diff(stored, quarantine, REFUSED, key):
+                stored.merge(self._engine.table(f"from {CHANGE}"), key, note)
+        else:
+            stored.replace(self._engine.stream(f"select {columns} from {REFUSED}"), note)
+        return stored.measure()[0]
+
+    def _merge(self, note: Note) -> tuple[int, int, int]:
+        """Commit the difference, or only that there is none; rows written, deleted, version."""
+        changed = self._diff(self._target, self._table, ROWS, self._table.key)
+        if not changed:
+            return 0, 0, self._target.record(note)
+        deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
+        changes = self._engine.table(f"from {CHANGE}")
+        version = self._target.merge(changes, self._table.key, note)
+        return changed - deleted, deleted, version
+
+    def _diff(self, stored: Stored, table: Table, rows: str, key: tuple[str, ...]) -> int:
+        """Fill `change` with what turns the stored rows of the changed units into `rows`."""
+        unit = self._table.by
+        columns = ", ".join(table.columns)
+        where = f"{unit.column} in (from {CHANGED})" if unit else "true"
+        self._engine.attach(table, stored.version, where, name=STORED)
+        self._engine.execute(
+            f"create or replace table {CHANGE} as "
+            f"select {columns}, 'upsert' as {OPERATION} from "
+            f"(select {columns} from {rows} except select {columns} from {STORED}) "
+            f"union all by name select {columns}, 'delete' as {OPERATION} from {STORED} "
+            f"anti join {rows} using ({', '.join(key)})"
+        )
+        return self._engine.count(f"select count(*) from {CHANGE}")
+
+    def _note(self, waiting: int, results: tuple[CheckResult, ...], mode: str) -> Note:
+        state = {
+            "work": self._work.identity,
+            "model": self._work.model,
+            "inputs": dict(self._work.inputs),
+            "as_of": self._work.as_of,
+            "mode": mode,
+            "quarantined": waiting,
+            "checks": [asdict(result) for result in results],
+        }
+        edges: tuple[Edge, ...] = trace_columns(self._table, self._lake.catalog)
+        return Note({_MARK: self._target.version + 1}, state, edges, results)

@@ -1,0 +1,83 @@
+"""The river without Airflow: land, load and build in this process, in order."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from lakehouse.catalog.spec import Feed
+from lakehouse.errors import SpecError
+from lakehouse.ingest.landing import Landed, deliver, land
+from lakehouse.ingest.load import Loaded, load, pending
+from lakehouse.lineage.emit import running
+from lakehouse.settings import Settings
+from lakehouse.storage.lake import Clock, Lake, open_lake
+from lakehouse.transform.build import Built, build
+
+Say = Callable[[str], None]
+
+
+def land_paths(
+    settings: Settings, feed: str, paths: Iterable[Path], clock: Clock | None = None
+) -> Landed:
+    """Land copies of files and folders for a feed."""
+    lake = open_lake(settings, "ingest", clock)
+    with running(f"run.land.{feed}", settings):
+        return deliver(lake, _feed(lake, feed), paths)
+
+
+def run(
+    settings: Settings,
+    say: Say,
+    *,
+    feeds: Iterable[str] = (),
+    tables: Iterable[str] = (),
+    as_of: datetime | None = None,
+    clock: Clock | None = None,
+) -> None:
+    """Take what waits in the inboxes to gold; only some feeds or tables where they are named."""
+    only_tables = tuple(tables)
+    lake = open_lake(settings, "ingest", clock)
+    if not only_tables or feeds:
+        for name in tuple(feeds) or lake.catalog.feeds:
+            for line in _ingest(lake, _feed(lake, name).name):
+                say(line)
+    lake = open_lake(settings, "refine", clock)
+    known = [table.name for table in lake.catalog.models()]
+    for name in only_tables:
+        if name not in known:
+            raise SpecError(f"{name} is not a table that is built")
+    for name in known:
+        if not only_tables or name in only_tables:
+            with running(f"run.build.{name}", settings):
+                say(_told(build(lake, name, as_of)))
+
+
+def _feed(lake: Lake, name: str) -> Feed:
+    if name not in lake.catalog.feeds:
+        raise SpecError(f"no feed is called {name}", hint=f"feeds: {', '.join(lake.catalog.feeds)}")
+    return lake.catalog.feeds[name]
+
+
+def _ingest(lake: Lake, name: str) -> Iterator[str]:
+    feed = lake.catalog.feeds[name]
+    with running(f"run.land.{name}", lake.settings):
+        landed = land(lake, feed)
+    yield f"{name}: landed {len(landed.sequences)} files, {landed.bytes} bytes"
+    for batch in pending(lake, feed):
+        with running(f"run.load.{name}", lake.settings):
+            yield _counted(name, load(lake, batch))
+
+
+def _counted(name: str, loaded: Loaded) -> str:
+    return (
+        f"{name}: {loaded.records} records: {loaded.good} good, {loaded.unchanged} unchanged, "
+        f"{loaded.quarantined} quarantined, {loaded.blank} blank"
+    )
+
+
+def _told(built: Built) -> str:
+    waiting = f", {built.quarantined} in quarantine" if built.quarantined else ""
+    return (
+        f"{built.table}: {built.mode}, version {built.version}, {built.rows} rows "
+        f"({built.written} written, {built.deleted} deleted{waiting})"
+    )

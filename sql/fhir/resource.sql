@@ -1,0 +1,67 @@
+/*---
+about: >
+  The current version of every FHIR resource that its source has not deleted. Newest is the version with the
+  latest update time, where the same content coming again with a later time counts as an update; on equal
+  times a delete stands, then the higher whole-number version, then what was received last.
+owner: clinical-data
+keep: 10 years
+write: view
+key: [resource_type, resource_id]
+---*/
+-- Only resources with more than one version are ranked, and only by their keys: the raw record never passes
+-- through a window or the build side of a join. The joins are inner and left ones on resource_type, because
+-- through those (and not through semi and anti joins) a model's filter on it reaches every scan.
+with repeated as (
+  select resource_type, resource_id
+  from bronze.fhir_resource
+  group by resource_type, resource_id
+  having count(*) > 1
+),
+
+again as (
+  select resource_type, resource_id, content_hash, max(version_at) as seen_at
+  from bronze.fhir_seen
+  group by resource_type, resource_id, content_hash
+),
+
+ranked as (
+  select
+    version.resource_type,
+    version.resource_id,
+    version._sequence,
+    version._line,
+    row_number() over (
+      partition by version.resource_type, version.resource_id
+      order by
+        greatest(version.version_at, again.seen_at) desc,
+        version.is_deleted desc,
+        try_cast(version.version_id as bigint) desc nulls last,
+        version._sequence desc,
+        version._line desc
+    ) as age
+  from bronze.fhir_resource as version
+  join repeated using (resource_type, resource_id)
+  left join again using (resource_type, resource_id, content_hash)
+),
+
+older as (
+  select resource_type, resource_id, _sequence, _line, age
+  from ranked
+  where age > 1
+)
+
+select
+  current.source,
+  current.resource_type,
+  current.resource_id,
+  current.patient_id,
+  current.version_id,
+  current.version_at,
+  current.version_basis,
+  current.resource,
+  current._object,
+  current._sequence,
+  current._line
+from bronze.fhir_resource as current
+left join older using (resource_type, resource_id, _sequence, _line)
+where older.age is null and not current.is_deleted

@@ -1,0 +1,86 @@
+-- The only place where JSON is parsed and where FHIR's data types are read. Each macro gives null for what it
+-- cannot convert, never a guess. DuckDB dialect; all zones are IANA names.
+
+-- The parts of a resource that `shape` names, as a struct; the rest is never built. Missing or of another type
+-- is null. Numbers are asked for as text and read by fhir_number, which refuses what is no number.
+create macro fhir_shape(resource, shape) as
+  json_transform(resource, shape);
+
+-- A JSON number from its text. The text 'NaN' (a string where a number should be) or an overflow is null.
+create macro fhir_number(number_text) as
+  case
+    when regexp_full_match(number_text, '-?(?:0|[1-9]\d{0,30})(?:\.\d+)?(?:[eE][+-]?\d{1,2})?')
+      then try_cast(number_text as double)
+  end;
+
+-- The key of the record that a reference points to, '<source>/<id>', where it points to a `target` by its id:
+-- relative (Patient/7), absolute (https://…/Patient/7), either with a version (/_history/2). An absolute one is
+-- taken to be of the feed's own server. Null for searches, urn:uuid:, contained and other types of resource.
+create macro fhir_reference(source, reference, target) as
+  case
+    when regexp_full_match(
+      reference,
+      '(?:https?://[^?#]+/)?' || target || '/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?'
+    ) then source || '/' || split_part(split_part(reference, '/_history/', 1), '/', -1)
+  end;
+
+-- How far a FHIR date or dateTime goes: 'year', 'month', 'day' or 'second'; null where it is neither.
+-- A time of day without an offset says no instant, so it counts as a day.
+create macro fhir_precision(time_text) as
+  case
+    when regexp_full_match(
+      time_text,
+      '\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)'
+    ) and try_cast(time_text as timestamptz) is not null then 'second'
+    when regexp_full_match(time_text, '\d{4}-\d{2}-\d{2}(?:T[0-9:.]+)?')
+      and try_cast(left(time_text, 10) as date) is not null then 'day'
+    when regexp_full_match(time_text, '\d{4}-(?:0[1-9]|1[0-2])') then 'month'
+    when regexp_full_match(time_text, '\d{4}') then 'year'
+  end;
+
+-- The instant, in UTC; null without a time of day or without an offset.
+create macro fhir_at(time_text) as
+  case
+    when fhir_precision(time_text) = 'second' then try_cast(time_text as timestamptz)
+  end;
+
+-- The date where the patient was: as written, except that an instant written in UTC (Z, +00:00 or -00:00) is
+-- first turned into the source's zone, because servers that store UTC lose the local day. Null where only a
+-- year or a month is known: x_precision says so, and the text stays in bronze.
+create macro fhir_on(time_text, zone) as
+  case
+    when fhir_precision(time_text) = 'second' and regexp_matches(time_text, '(?:Z|[+-]00:00)$')
+      then cast(timezone(zone, try_cast(time_text as timestamptz)) as date)
+    when fhir_precision(time_text) in ('second', 'day') then try_cast(left(time_text, 10) as date)
+  end;
+
+-- The first coding of that code system, else null.
+create macro fhir_coding(codings, code_system) as
+  list_filter(codings, lambda coding: coding.system = code_system)[1];
+
+-- The coding to show: the first of the preferred code system, else the first that has a code.
+create macro fhir_preferred(codings, code_system) as
+  coalesce(
+    list_filter(codings, lambda coding: coding.system = code_system and coding.code is not null)[1],
+    list_filter(codings, lambda coding: coding.code is not null)[1]
+  );
+
+-- Every coding as FHIR's token, 'system|code', in the order written; what one column cannot show is not lost.
+create macro fhir_tokens(codings) as
+  list_transform(codings, lambda coding: coalesce(coding.system, '') || '|' || coalesce(coding.code, ''));
+
+-- The OMB category of US Core's race and ethnicity extensions; its first where there are several.
+create macro us_core_category(extensions, extension_url) as
+  list_filter(
+    list_filter(extensions, lambda outer_item: outer_item.url = extension_url)[1].extension,
+    lambda inner_item: inner_item.url = 'ombCategory'
+  )[1].valueCoding.code;
+
+-- The codes of a list of concepts, first coding of each, in the order written.
+create macro fhir_codes(concepts) as
+  list_transform(concepts, lambda concept: concept.coding[1].code);
+
+-- What fhir's available time rests on: 'recorded' where the source says it wrote the fact down after the time
+-- of this version, else the basis of the version's own time (updated, export or received).
+create macro fhir_available_basis(recorded_at, version_at, version_basis) as
+  case when recorded_at > version_at then 'recorded' else version_basis end;

@@ -1,0 +1,187 @@
+/*---
+about: >
+  One row per value observed: component 0 is the observation's own value, the others are its components (a blood
+  pressure's systolic and diastolic). A value of a vital sign also stands in that sign's own unit, where it can.
+key: [observation_id, component_number]
+write: merge
+by: {observation_id: resource_id}
+owner: clinical-data
+keep: 10 years
+checks:
+  - not_null: [patient_id, observation_status]
+    on_fail: quarantine
+  - expr: observation_code is not null or observation_text is not null
+    on_fail: quarantine
+  - one_of:
+      observation_status: [registered, preliminary, final, amended, corrected, cancelled, unknown]
+    on_fail: quarantine
+  - one_of: {value_comparator: [<, <=, '>=', '>']}
+    on_fail: quarantine
+  - not_null: [observed_precision, observation_code]
+    on_fail: warn
+  - expr: vital_sign is null or value_number is null or value_comparator is not null or vital_sign_value is not null
+    on_fail: warn
+  - expr: is_plausible
+    on_fail: warn
+---*/
+with told as (
+  select
+    current.resource_id,
+    current.source,
+    current.patient_id,
+    current.version_at,
+    current.version_basis,
+    zones.zone,
+    fhir_shape(current.resource, '{
+      "status": "VARCHAR",
+      "category": [{"coding": [{"code": "VARCHAR"}]}],
+      "code": {"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"},
+      "encounter": {"reference": "VARCHAR"},
+      "effectiveDateTime": "VARCHAR",
+      "effectiveInstant": "VARCHAR",
+      "effectivePeriod": {"start": "VARCHAR", "end": "VARCHAR"},
+      "issued": "VARCHAR",
+      "valueQuantity": {
+        "value": "VARCHAR", "comparator": "VARCHAR", "unit": "VARCHAR", "system": "VARCHAR", "code": "VARCHAR"
+      },
+      "valueCodeableConcept": {
+        "coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"
+      },
+      "valueString": "VARCHAR",
+      "valueBoolean": "VARCHAR",
+      "valueInteger": "VARCHAR",
+      "dataAbsentReason": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
+      "interpretation": [{"coding": [{"code": "VARCHAR"}]}],
+      "component": [{
+        "code": {"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"},
+        "valueQuantity": {
+          "value": "VARCHAR", "comparator": "VARCHAR", "unit": "VARCHAR", "system": "VARCHAR", "code": "VARCHAR"
+        },
+        "valueCodeableConcept": {
+          "coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"
+        },
+        "valueString": "VARCHAR",
+        "valueBoolean": "VARCHAR",
+        "valueInteger": "VARCHAR",
+        "dataAbsentReason": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
+        "interpretation": [{"coding": [{"code": "VARCHAR"}]}]
+      }]
+    }') as record,
+    current._object,
+    current._sequence,
+    current._line
+  from fhir.resource as current
+  left join codes.source as zones using (source)
+  where current.resource_type = 'Observation'
+),
+
+valued as (
+  select
+    *,
+    unnest(
+      list_prepend(
+        struct_pack(
+          code := record.code,
+          valueQuantity := record.valueQuantity,
+          valueCodeableConcept := record.valueCodeableConcept,
+          valueString := record.valueString,
+          valueBoolean := record.valueBoolean,
+          valueInteger := record.valueInteger,
+          dataAbsentReason := record.dataAbsentReason,
+          interpretation := record.interpretation
+        ),
+        record.component
+      )
+    ) as item,
+    generate_subscripts(list_prepend(null, record.component), 1) - 1 as component_number
+  from told
+),
+
+coded as (
+  select
+    valued.*,
+    coalesce(
+      list_filter(
+        valued.item.code.coding,
+        lambda coding: coding.system = 'http://loinc.org' and list_contains(vital.codes, coding.code)
+      )[1],
+      fhir_preferred(valued.item.code.coding, 'http://loinc.org')
+    ) as chosen,
+    fhir_preferred(valued.item.valueCodeableConcept.coding, 'http://snomed.info/sct') as answer,
+    fhir_number(coalesce(valued.item.valueQuantity.value, valued.item.valueInteger)) as value_number,
+    case
+      when valued.item.valueQuantity.system = 'http://unitsofmeasure.org' then valued.item.valueQuantity.code
+    end as value_unit,
+    coalesce(
+      valued.record.effectiveDateTime, valued.record.effectiveInstant, valued.record.effectivePeriod.start
+    ) as observed
+  from valued
+  cross join (select list(code) as codes from codes.vital_sign) as vital
+),
+
+measured as (
+  select
+    coded.*,
+    sign.vital_sign,
+    cast(sign.low as double) as low,
+    cast(sign.high as double) as high,
+    round(
+      (coded.value_number + cast(unit.shift as double)) * cast(unit.factor as double) / cast(unit.divisor as double), 6
+    ) as vital_sign_value
+  from coded
+  left join codes.vital_sign as sign
+    on sign.code = coded.chosen.code
+    and coded.chosen.system = 'http://loinc.org'
+  left join codes.vital_sign_unit as unit
+    on unit.vital_sign = sign.vital_sign
+    and unit.value_unit = coded.value_unit
+    and coded.item.valueQuantity.comparator is null
+)
+
+select
+  resource_id as observation_id,
+  cast(component_number as integer) as component_number,
+  source,
+  patient_id,
+  fhir_reference(source, record.encounter.reference, 'Encounter') as encounter_id,
+  record.status as observation_status,
+  fhir_codes(record.category) as category_codes,
+  chosen.code as observation_code,
+  chosen.system as observation_system,
+  chosen.display as observation_display,
+  item.code.text as observation_text,
+  fhir_tokens(item.code.coding) as codings,
+  case when component_number > 0 then fhir_preferred(record.code.coding, 'http://loinc.org').code end
+    as panel_code,
+  fhir_at(observed) as observed_at,
+  fhir_on(observed, zone) as observed_on,
+  fhir_precision(observed) as observed_precision,
+  fhir_at(record.effectivePeriod.end) as observed_until_at,
+  value_number,
+  item.valueQuantity.comparator as value_comparator,
+  value_unit,
+  item.valueQuantity.unit as value_unit_text,
+  coalesce(answer.code, item.valueBoolean) as value_code,
+  answer.system as value_system,
+  coalesce(item.valueString, item.valueCodeableConcept.text) as value_text,
+  item.dataAbsentReason.coding[1].code as absent_reason_code,
+  item.interpretation[1].coding[1].code as interpretation_code,
+  vital_sign,
+  vital_sign_value,
+  vital_sign_value between low and high as is_plausible,
+  fhir_at(record.issued) as recorded_at,
+  greatest(fhir_at(record.issued), version_at) as available_at,
+  fhir_available_basis(fhir_at(record.issued), version_at, version_basis) as available_basis,
+  _object,
+  _sequence,
+  _line
+from measured
+where record.status is distinct from 'entered-in-error'
+  and (
+    component_number > 0
+    or coalesce(len(record.component), 0) = 0
+    or value_number is not null
+    or answer is not null
+    or item.valueString is not null
+    or item.valueBoolean is not null
+  )
