@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
+from lakehouse.lineage.collect import Edge
 from lakehouse.transform.ancestry import Ancestor
 from lakehouse.transform.columns import EVERY
 from lakehouse.transform.trace import Step
@@ -57,29 +58,40 @@ def _plain(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def lineage_lines(name: str, found: Iterable[Ancestor]) -> Iterator[str]:
-    """The edges above a table or a column, the deeper the further in."""
+def lineage_lines(name: str, found: Sequence[Ancestor]) -> Iterator[str]:
+    """A column, how it is made and what it comes from, the deeper the further in; then the rows."""
     yield name
-    rest: list[Ancestor] = []
+    columns = [ancestor for ancestor in found if ancestor.edge.column != EVERY]
+    for (depth, table, column), edges in _grouped(columns).items():
+        how = next((edge.how for edge in edges if edge.how), "")
+        indent = "  " * (depth + 1)
+        yield f"{indent}{table}.{column}{' = ' + ' '.join(how.split()) if how else ''}"
+        yield from (f"{indent}  {line}" for line in _sources(edges))
+    rows = [ancestor for ancestor in found if ancestor.edge.column == EVERY]
+    for (depth, table, _), edges in _grouped(rows).items():
+        indent = "  " * (depth + 1)
+        yield f"{indent}which rows {table} has"
+        yield from (f"{indent}  {line}" for line in _sources(edges))
+
+
+def _grouped(found: Sequence[Ancestor]) -> dict[tuple[int, str, str], list[Edge]]:
+    groups: dict[tuple[int, str, str], list[Edge]] = {}
     for ancestor in found:
-        if ancestor.edge.column == EVERY:
-            rest.append(ancestor)
-        else:
-            yield _edge_line(ancestor)
-    if rest:
-        yield "rows are decided by"
-        for ancestor in rest:
-            yield _edge_line(ancestor)
+        place = (ancestor.depth, ancestor.table, ancestor.edge.column)
+        groups.setdefault(place, []).append(ancestor.edge)
+    return groups
 
 
-def _edge_line(ancestor: Ancestor) -> str:
-    edge = ancestor.edge
-    column = "" if edge.column == EVERY else f".{edge.column}"
-    source = f"{edge.source}.{edge.source_column or '(rows)'}"
-    path = f" {edge.path}" if edge.path else ""
-    how = f"  {' '.join(edge.how.split())}" if edge.how else ""
-    indent = "  " * (ancestor.depth + 1)
-    return f"{indent}{ancestor.table}{column} <- {source}{path}  [{edge.subtype.lower()}]{how}"
+def _sources(edges: Sequence[Edge]) -> Iterator[str]:
+    """What is taken over first, then by what it is decided; one line a table."""
+    for kind, word in (("DIRECT", "from"), ("INDIRECT", "decided by")):
+        named: dict[str, list[str]] = {}
+        for edge in edges:
+            if edge.kind == kind:
+                column = f"{edge.source_column or '(rows)'}{' ' + edge.path if edge.path else ''}"
+                named.setdefault(edge.source, []).append(column)
+        for source, columns in named.items():
+            yield f"{word} {source}: {', '.join(dict.fromkeys(columns))}"
 
 
 def trace_lines(step: Step, depth: int = 0) -> Iterator[str]:

@@ -13,7 +13,7 @@ LONGEST_LINE = 16 * 2**20
 FURTHEST_RATIO = 200
 """A gzip that unpacks further than this is refused from there on: nothing clinical does."""
 
-_CHUNK = 4 * 2**20
+_CHUNK = 16 * 2**20
 _FREE = 64 * 2**20
 
 
@@ -48,6 +48,13 @@ class Unpacked:
 
     def chunk(self) -> bytes:
         """Some next bytes; none at the end, or where the stream cannot be read further."""
+        parts, size = [], 0
+        while size < _CHUNK and (part := self._part()):
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
+
+    def _part(self) -> bytes:
         if self.broken:
             return b""
         try:

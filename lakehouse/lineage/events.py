@@ -176,7 +176,6 @@ def _input_field(namespace: str, edge: Edge) -> column_lineage_dataset.InputFiel
         type=edge.kind if edge.source_column else "INDIRECT",
         subtype=edge.subtype,
         description=": ".join(filter(None, (edge.path, edge.how))) or None,
-        masking=False,
     )
     if edge.path:
         transformation = transformation.with_additional_properties(path=edge.path)

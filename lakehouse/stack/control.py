@@ -133,7 +133,7 @@ def _launch(settings: Settings, places: Places) -> Process:
     write_json(places.state, {"phase": "starting"})
     with log_of(places, supervisor.NAME).open("ab") as log:
         process = subprocess.Popen(
-            (sys.executable, "-m", "lakehouse.stack.supervisor"),
+            (sys.executable, "-m", "lakehouse.stack"),
             env=base_environment(settings),
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,

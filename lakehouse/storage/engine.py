@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS, SOURCES
 from lakehouse.catalog.spec import Table, Write
-from lakehouse.errors import SpecError, StoreError
+from lakehouse.errors import PolicyError, SpecError, StoreError
 from lakehouse.lineage import collect
 from lakehouse.storage.lake import Lake
 
@@ -188,8 +188,13 @@ def clean_errors() -> Iterator[None]:
         # these speak of names in the statement, before any row was read
         first = str(error).splitlines()[0]
         raise SpecError(f"the SQL cannot run: {first}") from None
+    except duckdb.PermissionException:
+        raise PolicyError("only the lake can be read here") from None
     except duckdb.OutOfMemoryException:
         raise StoreError("the engine ran out of memory", hint="raise LAKEHOUSE_MEMORY") from None
+    except (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError) as error:
+        # the same data and the same SQL would fail again
+        raise SpecError(f"the SQL fails on the data with {type(error).__name__}") from None
     except duckdb.Error as error:
         raise StoreError(f"the engine failed with {type(error).__name__}") from None
 

@@ -30,13 +30,17 @@ def ancestors(catalog: Catalog, name: str) -> list[Ancestor]:
         raise SpecError(f"{table.name} has no column {column}")
     found: list[Ancestor] = []
     waiting = [(0, table, column)]
-    done = set()
+    done: set[tuple[str, Edge | str]] = set()
     while waiting:
         depth, current, wanted = waiting.pop(0)
         if (current.name, wanted) in done:
             continue
         done.add((current.name, wanted))
         for edge in _edges(catalog, current, wanted):
+            # what decides the rows of a table decides them for all its columns: told once
+            if (current.name, edge) in done:
+                continue
+            done.add((current.name, edge))
             found.append(Ancestor(depth, current.name, edge))
             source = catalog.tables.get(edge.source)
             if source and edge.kind == "DIRECT" and edge.source_column:

@@ -157,7 +157,7 @@ class _Tracer:
         leaves = outer.leaves(inside)
         listed = source.args.get("alias")
         columns = [column.name for column in listed.columns] if listed else []
-        return _Relation({name: leaves for name in columns or [source.alias or "unnest"]})
+        return _Relation(dict.fromkeys(columns or [source.alias or "unnest"], leaves))
 
     def _named(self, source: exp.Table, names: Mapping[str, _Relation]) -> _Relation:
         if not source.db:
@@ -211,21 +211,24 @@ class _Scope:
 
     def _passed(self, item: exp.Expr) -> frozenset[_Leaf] | None:
         """Leaves of an expression that only hands a value on, or takes a part of it."""
-        if isinstance(item, exp.Paren):
-            return self.leaves(item.this)
-        if isinstance(item, exp.Column):
-            return self._column(item)
-        if isinstance(item, exp.Dot):
-            return _below(self.leaves(item.this), f".{item.name}")
-        if isinstance(item, exp.Bracket):
-            return _below(self.leaves(item.this), _index(item))
-        if isinstance(item, exp.Unnest | exp.Explode):
-            inside = item.expressions or [item.this]
-            return frozenset(leaf for part in inside for leaf in _below(self.leaves(part), "[*]"))
-        if isinstance(item, exp.Anonymous) and item.name == JSON_MACRO:
-            opened = self.leaves(item.expressions[0])
-            return frozenset(replace(leaf, path="$") for leaf in opened)
-        return None
+        match item:
+            case exp.Paren():
+                found = self.leaves(item.this)
+            case exp.Column():
+                found = self._column(item)
+            case exp.Dot():
+                found = _below(self.leaves(item.this), f".{item.name}")
+            case exp.Bracket():
+                found = _below(self.leaves(item.this), _index(item))
+            case exp.Unnest() | exp.Explode():
+                inside = [self.leaves(part) for part in item.expressions or [item.this]]
+                found = _below(frozenset().union(*inside), "[*]")
+            case exp.Anonymous() if item.name == JSON_MACRO:
+                opened = self.leaves(item.expressions[0])
+                found = frozenset(replace(leaf, path="$") for leaf in opened)
+            case _:
+                return None
+        return found
 
     def _inside(self, item: exp.Expr) -> Iterator[_Leaf]:
         bound = self._bound(item)

@@ -1,6 +1,6 @@
 """One row back to the lines of the files it came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 from lakehouse.catalog.spec import Table
 from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import LEDGER
+from lakehouse.lineage.collect import Edge
 from lakehouse.storage.engine import Engine
 from lakehouse.storage.lake import Lake
 from lakehouse.transform.columns import trace_columns
@@ -29,7 +30,7 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Rows of one table on the way back; `by` are the columns that tie them to the row asked for."""
+    """Rows of one table on the way back; `by` are the columns that tie them to the row asked."""
 
     table: str
     version: int
@@ -89,22 +90,34 @@ def _matching(engine: Engine, table: Table, values: Mapping[str, list[Any]]) -> 
 def _inputs(engine: Engine, lake: Lake, table: Table, rows: pa.Table) -> Iterator[Step]:
     edges = trace_columns(table, lake.catalog) if table.is_model else ()
     for read in lake.catalog.stored_reads(table):
-        shared = {
-            (edge.source_column, edge.column)
-            for edge in edges
-            if edge.source == read.name
-            and edge.subtype == "IDENTITY"
-            and edge.source_column
-            and (edge.column in table.key or edge.source_column in read.key)
-        }
         values: dict[str, list[Any]] = {}
-        for source_column, column in sorted(shared):
+        for source_column, column in sorted(_shared(table, read, edges)):
             found = [value for value in rows[column].to_pylist() if value is not None]
-            values.setdefault(str(source_column), []).extend(found)
-        if any(values.values()):
-            step = _step(engine, lake, read, values)
-            if step:
-                yield step
+            values.setdefault(source_column, []).extend(found)
+        step = _step(engine, lake, read, values) if any(values.values()) else None
+        if step and step.rows:
+            yield step
+
+
+def _shared(table: Table, read: Table, edges: Iterable[Edge]) -> set[tuple[str, str]]:
+    """Which columns of an input find the rows of one output row, with the output's columns.
+
+    A name has one meaning in the lake: `next_encounter_id` holds an `encounter_id`. An input that
+    shares no key is found by the unit of recomputation.
+    """
+    shared = {
+        (edge.source_column, edge.column)
+        for edge in edges
+        if edge.source == read.name
+        and edge.source_column
+        and edge.kind == "DIRECT"
+        and (edge.column in table.key or edge.source_column in read.key)
+        and (edge.subtype == "IDENTITY" or f"_{edge.column}".endswith(f"_{edge.source_column}"))
+    }
+    unit = table.by
+    if not shared and unit and unit.source in read.columns:
+        return {(unit.source, unit.column)}
+    return shared
 
 
 def _landings(engine: Engine, lake: Lake, rows: pa.Table) -> Iterator[Landing]:

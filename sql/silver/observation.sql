@@ -75,113 +75,149 @@ with told as (
   where current.resource_type = 'Observation'
 ),
 
+-- An observation entered in error has no values, and so no rows. (As a condition in a WHERE it would reach through
+-- to the scan and parse every record a second time.)
 valued as (
   select
     *,
     unnest(
-      list_prepend(
-        struct_pack(
-          code := record.code,
-          valueQuantity := record.valueQuantity,
-          valueCodeableConcept := record.valueCodeableConcept,
-          valueString := record.valueString,
-          valueBoolean := record.valueBoolean,
-          valueInteger := record.valueInteger,
-          dataAbsentReason := record.dataAbsentReason,
-          interpretation := record.interpretation
-        ),
-        record.component
-      )
+      case
+        when record.status is distinct from 'entered-in-error'
+          then list_prepend(
+            struct_pack(
+              code := record.code,
+              valueQuantity := record.valueQuantity,
+              valueCodeableConcept := record.valueCodeableConcept,
+              valueString := record.valueString,
+              valueBoolean := record.valueBoolean,
+              valueInteger := record.valueInteger,
+              dataAbsentReason := record.dataAbsentReason,
+              interpretation := record.interpretation
+            ),
+            record.component
+          )
+      end
     ) as item,
-    generate_subscripts(list_prepend(null, record.component), 1) - 1 as component_number
+    unnest(
+      case
+        when record.status is distinct from 'entered-in-error'
+          then range(1 + coalesce(len(record.component), 0))
+      end
+    ) as component_number,
+    coalesce(record.effectiveDateTime, record.effectiveInstant, record.effectivePeriod.start) as observed
   from told
 ),
 
+-- A vital sign's own code (the one the FHIR profile demands) is chosen before other codes beside it. An observation
+-- whose components carry the values has no row of its own, unless it has a value too.
 coded as (
   select
     valued.*,
     coalesce(
       list_filter(
-        valued.item.code.coding,
+        item.code.coding,
         lambda coding: coding.system = 'http://loinc.org' and list_contains(vital.codes, coding.code)
       )[1],
-      fhir_preferred(valued.item.code.coding, 'http://loinc.org')
+      fhir_preferred(item.code.coding, 'http://loinc.org')
     ) as chosen,
-    fhir_preferred(valued.item.valueCodeableConcept.coding, 'http://snomed.info/sct') as answer,
-    fhir_number(coalesce(valued.item.valueQuantity.value, valued.item.valueInteger)) as value_number,
-    case
-      when valued.item.valueQuantity.system = 'http://unitsofmeasure.org' then valued.item.valueQuantity.code
-    end as value_unit,
-    coalesce(
-      valued.record.effectiveDateTime, valued.record.effectiveInstant, valued.record.effectivePeriod.start
-    ) as observed
+    fhir_preferred(item.valueCodeableConcept.coding, 'http://snomed.info/sct') as answer
   from valued
-  cross join (select list(code) as codes from codes.vital_sign) as vital
+  cross join (select list(code order by code) as codes from codes.vital_sign) as vital
+  where component_number > 0
+    or coalesce(len(record.component), 0) = 0
+    or coalesce(item.valueQuantity.value, item.valueInteger, item.valueBoolean, item.valueString) is not null
+    or item.valueCodeableConcept is not null
+),
+
+plain as (
+  select
+    resource_id as observation_id,
+    cast(component_number as integer) as component_number,
+    source,
+    patient_id,
+    fhir_reference(source, record.encounter.reference, 'Encounter') as encounter_id,
+    record.status as observation_status,
+    fhir_codes(record.category) as category_codes,
+    chosen.code as observation_code,
+    chosen.system as observation_system,
+    chosen.display as observation_display,
+    item.code.text as observation_text,
+    fhir_tokens(item.code.coding) as codings,
+    case when component_number > 0 then fhir_preferred(record.code.coding, 'http://loinc.org').code end as panel_code,
+    fhir_at(observed) as observed_at,
+    fhir_on(observed, zone) as observed_on,
+    fhir_precision(observed) as observed_precision,
+    fhir_at(record.effectivePeriod.end) as observed_until_at,
+    fhir_number(coalesce(item.valueQuantity.value, item.valueInteger)) as value_number,
+    item.valueQuantity.comparator as value_comparator,
+    case when item.valueQuantity.system = 'http://unitsofmeasure.org' then item.valueQuantity.code end as value_unit,
+    item.valueQuantity.unit as value_unit_text,
+    coalesce(answer.code, item.valueBoolean) as value_code,
+    answer.system as value_system,
+    coalesce(item.valueString, item.valueCodeableConcept.text) as value_text,
+    item.dataAbsentReason.coding[1].code as absent_reason_code,
+    item.interpretation[1].coding[1].code as interpretation_code,
+    fhir_at(record.issued) as recorded_at,
+    version_at,
+    version_basis,
+    _object,
+    _sequence,
+    _line
+  from coded
 ),
 
 measured as (
   select
-    coded.*,
+    plain.*,
     sign.vital_sign,
-    cast(sign.low as double) as low,
-    cast(sign.high as double) as high,
     round(
-      (coded.value_number + cast(unit.shift as double)) * cast(unit.factor as double) / cast(unit.divisor as double), 6
-    ) as vital_sign_value
-  from coded
+      (plain.value_number + cast(unit.shift as double)) * cast(unit.factor as double) / cast(unit.divisor as double), 6
+    ) as vital_sign_value,
+    cast(sign.low as double) as low,
+    cast(sign.high as double) as high
+  from plain
   left join codes.vital_sign as sign
-    on sign.code = coded.chosen.code
-    and coded.chosen.system = 'http://loinc.org'
+    on sign.system = plain.observation_system
+    and sign.code = plain.observation_code
   left join codes.vital_sign_unit as unit
     on unit.vital_sign = sign.vital_sign
-    and unit.value_unit = coded.value_unit
-    and coded.item.valueQuantity.comparator is null
+    and unit.value_unit = case when plain.value_comparator is null then plain.value_unit end
 )
 
 select
-  resource_id as observation_id,
-  cast(component_number as integer) as component_number,
+  observation_id,
+  component_number,
   source,
   patient_id,
-  fhir_reference(source, record.encounter.reference, 'Encounter') as encounter_id,
-  record.status as observation_status,
-  fhir_codes(record.category) as category_codes,
-  chosen.code as observation_code,
-  chosen.system as observation_system,
-  chosen.display as observation_display,
-  item.code.text as observation_text,
-  fhir_tokens(item.code.coding) as codings,
-  case when component_number > 0 then fhir_preferred(record.code.coding, 'http://loinc.org').code end
-    as panel_code,
-  fhir_at(observed) as observed_at,
-  fhir_on(observed, zone) as observed_on,
-  fhir_precision(observed) as observed_precision,
-  fhir_at(record.effectivePeriod.end) as observed_until_at,
+  encounter_id,
+  observation_status,
+  category_codes,
+  observation_code,
+  observation_system,
+  observation_display,
+  observation_text,
+  codings,
+  panel_code,
+  observed_at,
+  observed_on,
+  observed_precision,
+  observed_until_at,
   value_number,
-  item.valueQuantity.comparator as value_comparator,
+  value_comparator,
   value_unit,
-  item.valueQuantity.unit as value_unit_text,
-  coalesce(answer.code, item.valueBoolean) as value_code,
-  answer.system as value_system,
-  coalesce(item.valueString, item.valueCodeableConcept.text) as value_text,
-  item.dataAbsentReason.coding[1].code as absent_reason_code,
-  item.interpretation[1].coding[1].code as interpretation_code,
+  value_unit_text,
+  value_code,
+  value_system,
+  value_text,
+  absent_reason_code,
+  interpretation_code,
   vital_sign,
   vital_sign_value,
   vital_sign_value between low and high as is_plausible,
-  fhir_at(record.issued) as recorded_at,
-  greatest(fhir_at(record.issued), version_at) as available_at,
-  fhir_available_basis(fhir_at(record.issued), version_at, version_basis) as available_basis,
+  recorded_at,
+  greatest(recorded_at, version_at) as available_at,
+  fhir_available_basis(recorded_at, version_at, version_basis) as available_basis,
   _object,
   _sequence,
   _line
 from measured
-where record.status is distinct from 'entered-in-error'
-  and (
-    component_number > 0
-    or coalesce(len(record.component), 0) = 0
-    or value_number is not null
-    or answer is not null
-    or item.valueString is not null
-    or item.valueBoolean is not null
-  )
