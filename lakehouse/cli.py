@@ -22,7 +22,8 @@ _KEY_HELP = "the key's value, or column=value pairs separated by commas"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code; errors go to stderr, without any traceback."""
     parsed = _parser().parse_args(arguments)
-    log.configure()
+    # the verbs say themselves what they did; logs are for what went wrong
+    log.configure("warning")
     verb: Verb = parsed.verb
     try:
         verb(read_settings(), parsed)
@@ -170,11 +171,18 @@ def _run(settings: Settings, told: argparse.Namespace) -> None:
 
 
 def _govern(settings: Settings, _: argparse.Namespace) -> None:
+    from lakehouse.govern.lineage import rebuild, require_complete, store_events
     from lakehouse.govern.maintain import maintain
+    from lakehouse.lineage.emit import running
     from lakehouse.storage.lake import open_lake
 
-    for line in maintain(open_lake(settings, "govern")):
-        say(line)
+    lake = open_lake(settings, "govern")
+    with running("run.govern", settings):
+        for line in maintain(lake):
+            say(line)
+        rebuilt = rebuild(lake)
+        say(f"lineage: {store_events(lake)} events stored, {rebuilt} rebuilt from the tables' logs")
+        require_complete(lake)
 
 
 def _sql(settings: Settings, told: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Logs of safe fields only: what is not on the list, or does not look as listed, is dropped and named.
+"""Logs of safe fields only: what is not listed, or does not look as listed, is dropped and named.
 
 One line an event on stderr, in logfmt. It does not touch structlog's own configuration, which in an
 Airflow process is Airflow's.

@@ -1,10 +1,9 @@
-"""Nightly care: join small files, drop old ones, write checkpoints, store the lineage."""
+"""Nightly care: join small files, drop old ones, write checkpoints."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
 from lakehouse.catalog.spec import Write
-from lakehouse.govern.lineage import rebuild, store_events
 from lakehouse.log import get_logger
 from lakehouse.storage.lake import Conflict, Lake
 
@@ -14,7 +13,7 @@ log = get_logger()
 
 
 def maintain(lake: Lake) -> Iterator[str]:
-    """Care for every stored table in turn, then store the lineage; one line each that was touched.
+    """Care for every stored table in turn; one line each that was touched.
 
     It may be killed anywhere. A table that somebody is writing is left for the next night.
     """
@@ -26,9 +25,6 @@ def maintain(lake: Lake) -> Iterator[str]:
             continue
         if told:
             yield told
-    rebuilt = rebuild(lake)
-    stored = store_events(lake)
-    yield f"lineage: {stored} events stored, {rebuilt} rebuilt from the log"
 
 
 def stored_names(lake: Lake) -> list[str]:

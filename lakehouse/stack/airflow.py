@@ -1,4 +1,4 @@
-"""Airflow's four components, and what they share. This module starts Airflow; it does not import it."""
+"""Airflow's four components, and what they share; Airflow is started here, not imported."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from lakehouse.lineage.events import JOB_NAMESPACE
 from lakehouse.lineage.outbox import transport_config
 from lakehouse.settings import PROJECT, Settings
 from lakehouse.stack import postgres
-from lakehouse.stack.component import Component, base_environment, log_of
+from lakehouse.stack.component import Component, base_environment, log_of, open_log
 from lakehouse.stack.places import Places, write_private
 from lakehouse.stack.ports import LOOPBACK
 from lakehouse.stack.process import recorded
@@ -32,6 +32,7 @@ _COMPONENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "airflow-dag-processor": ("dag_processor", ("dag-processor",)),
     "airflow-triggerer": ("triggerer", ("triggerer", "--skip-serve-logs")),
 }
+_AUTH = "airflow.api_fastapi.auth.managers.simple"
 _MIGRATE_SECONDS = 240
 _ANSWER_SECONDS = 5
 
@@ -62,6 +63,7 @@ def components(settings: Settings) -> list[Component]:
             arguments=(sys.executable, "-m", "airflow", *command),
             environment=variables,
             check=partial(check, settings, name),
+            prepare=partial(migrate, settings),
             stop_seconds=20,
         )
         for name, (_, command) in _COMPONENTS.items()
@@ -75,7 +77,7 @@ def migrate(settings: Settings) -> None:
     release = version("apache-airflow-core")
     if stamp.is_file() and stamp.read_text() == release:
         return
-    with log_of(places, "airflow-migrate").open("ab") as log:
+    with open_log(places, "airflow-migrate") as log:
         done = subprocess.run(
             (sys.executable, "-m", "airflow", "db", "migrate"),
             env=environment(settings),
@@ -143,7 +145,7 @@ def _settings(settings: Settings) -> dict[str, str]:
         "core__plugins_folder": str(PROJECT / "plugins"),
         "core__load_examples": "False",
         "core__dags_are_paused_at_creation": "False",
-        "core__auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "core__auth_manager": f"{_AUTH}.simple_auth_manager.SimpleAuthManager",
         "core__simple_auth_manager_users": f"{airflow_password(places)[0]}:admin",
         "core__simple_auth_manager_passwords_file": str(places.airflow_passwords),
         "core__execution_api_server_url": f"{_address(settings)}/execution/",

@@ -1,4 +1,4 @@
-"""What a part of the stack is to the supervisor: how it is made ready, started, asked and stopped."""
+"""What a part of the stack is to the supervisor: how it is prepared, started, asked, stopped."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from lakehouse.settings import PROJECT, Settings
 from lakehouse.stack.places import Places
@@ -59,7 +60,7 @@ def start(component: Component, places: Places) -> "subprocess.Popen[bytes]":
     The process writes down its own number before it becomes the component, so that no kill of ours
     at any moment leaves one behind that nobody knows.
     """
-    with log_of(places, component.name).open("ab") as log:
+    with open_log(places, component.name) as log:
         return subprocess.Popen(
             component.arguments,
             env=dict(component.environment),
@@ -76,6 +77,15 @@ def start(component: Component, places: Places) -> "subprocess.Popen[bytes]":
 def log_of(places: Places, name: str) -> Path:
     """Return the file where `name` writes what it does."""
     return places.logs / f"{name}.log"
+
+
+def open_log(places: Places, name: str) -> BinaryIO:
+    """Open the log of `name` to write behind what it holds; readable by its owner only."""
+    return open(log_of(places, name), "ab", opener=_private)  # noqa: PTH123 (Path has no opener)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def recording(path: Path) -> Callable[[], None]:

@@ -13,7 +13,7 @@ from functools import partial
 from lakehouse.errors import StoreError
 from lakehouse.settings import PROJECT, Settings
 from lakehouse.stack import airflow, postgres, store, supervisor
-from lakehouse.stack.component import base_environment, log_of, recording
+from lakehouse.stack.component import base_environment, open_log, recording
 from lakehouse.stack.places import Places, read_json, write_json
 from lakehouse.stack.ports import require_free
 from lakehouse.stack.process import Process, ask_to_stop, await_end, kill_session, recorded
@@ -131,7 +131,7 @@ def _launch(settings: Settings, places: Places) -> Process:
         require_free("s3", settings.ports["s3"])
     require_free("airflow", settings.ports["airflow"])
     write_json(places.state, {"phase": "starting"})
-    with log_of(places, supervisor.NAME).open("ab") as log:
+    with open_log(places, supervisor.NAME) as log:
         process = subprocess.Popen(
             (sys.executable, "-m", "lakehouse.stack"),
             env=base_environment(settings),

@@ -1,4 +1,4 @@
-"""Where the embedded stack keeps its state: everything lies under LAKEHOUSE_HOME, for its owner only."""
+"""Where the stack keeps its state: all of it lies under LAKEHOUSE_HOME, for its owner only."""
 
 import json
 import os

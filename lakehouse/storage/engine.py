@@ -24,6 +24,10 @@ from lakehouse.storage.lake import Lake
 WORK = "work"
 _BATCH_ROWS = 65_536
 
+_checked: set[Path] = set()
+"""The extensions whose signature this process has checked: they stay mapped, and an engine that
+follows gets the same code without a third of a second of hashing."""
+
 
 class Engine:
     """One DuckDB connection that sees the lake and nothing else of this machine.
@@ -34,6 +38,7 @@ class Engine:
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
         self._lake = lake
         self.spill = _private_folder(lake.settings.home / "spill")
+        self._extensions = _extensions(lake)
         self._db = duckdb.connect(
             config={
                 "memory_limit": f"{lake.settings.slot_memory_bytes // 2**20}MiB",
@@ -42,6 +47,7 @@ class Engine:
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
+                "allow_unsigned_extensions": _checked.issuperset(self._extensions),
             }
         )
         self._prepare()
@@ -137,8 +143,9 @@ class Engine:
         return f"select {casts} where false"
 
     def _prepare(self) -> None:
-        self.execute(f"load '{_extension(duckdb_extension_httpfs, 'httpfs')}'")
-        self.execute(f"load '{_extension(duckdb_extension_delta, 'delta')}'")
+        for path in self._extensions:
+            self.execute(f"load '{path}'")
+        _checked.update(self._extensions)
         self.execute("set timezone = 'UTC'")
         self._grant()
         for layer in (*LAYERS, WORK):
@@ -210,6 +217,11 @@ def pinned(lake: Lake, tables: Sequence[Table]) -> dict[str, int | None]:
             shape = tuple((field.name, str(field.type)) for field in stored.schema)
             collect.read([collect.Dataset(table.name, stored.data_version(), shape, rows, size)])
     return found
+
+
+def _extensions(lake: Lake) -> list[Path]:
+    delta = _extension(duckdb_extension_delta, "delta")
+    return [_extension(duckdb_extension_httpfs, "httpfs"), delta] if lake.credentials else [delta]
 
 
 def _extension(package: Any, name: str) -> Path:

@@ -1,0 +1,199 @@
+"""The demo: two small synthetic hospitals go through the real Airflow; then the lake is asked."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lakehouse.airflow.api import Access, Api
+from lakehouse.airflow.follow import REFINE, await_dags, follow
+from lakehouse.catalog.load import Catalog
+from lakehouse.catalog.spec import Feed
+from lakehouse.datasets.sample import write_sample
+from lakehouse.errors import SpecError
+from lakehouse.govern.overview import list_tables
+from lakehouse.govern.question import ask
+from lakehouse.render import lineage_lines, table_lines, trace_lines, write_rows
+from lakehouse.settings import Settings
+from lakehouse.storage.lake import Lake, open_lake
+from lakehouse.transform.ancestry import ancestors
+from lakehouse.transform.trace import trace
+
+Say = Callable[[str], None]
+
+_PARSE_SECONDS = 90
+_RIVER_SECONDS = 240
+_SEED = 20261124
+_COLUMN = "gold.vital_sign_daily.vital_sign_mean"
+_TRACED = "gold.readmission"
+_QUESTIONS = {
+    "How often do patients come back within 30 days of a discharge?": """
+        select source, count(is_readmitted) as n_index, count_if(is_readmitted) as n_readmitted,
+               round(avg(is_readmitted::int), 3) as readmitted_share
+        from gold.readmission group by source order by source""",
+    "When was each ward fullest?": """
+        select ward_id, max(n_patient) as most_patients, arg_max(hour_at, n_patient) as at
+        from gold.ward_census_hourly
+        group by ward_id order by most_patients desc, ward_id limit 8""",
+    "What is measured most, and where does it lie?": """
+        select vital_sign, vital_sign_unit as unit, sum(n_measurement)::bigint as n_measurement,
+               round(median(vital_sign_mean), 1) as median_of_days
+        from gold.vital_sign_daily group by all order by n_measurement desc limit 6""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One export of both sites; `starts` tells whether we start the runs or the watchers do."""
+
+    export: int
+    about: str
+    starts: bool
+
+
+DELIVERIES = (
+    Delivery(1, "first export: the runs are started through Airflow's API", True),
+    Delivery(2, "second export (corrections, late records, deletes): the watchers see it", False),
+)
+
+
+def run_demo(settings: Settings, say: Say, *, patients: int, access: Access) -> None:
+    """Deliver two exports of each demo site, follow Airflow, and show what the lake holds then.
+
+    What an earlier demo delivered is not delivered again. Raises StoreError when a run fails.
+    """
+    catalog = Catalog.read(settings.sql, settings.feeds)
+    feeds = demo_feeds(catalog)
+    api = Api.sign_in(access)
+    await_dags(api, [feed.dag_id for feed in feeds] + [REFINE], _PARSE_SECONDS)
+    delivered = Delivered(settings, patients)
+    for delivery in DELIVERIES:
+        if delivered.has(delivery.export):
+            say(f"{delivery.about}: already there")
+            continue
+        say(delivery.about)
+        _bring(settings, say, api, feeds, patients, delivery)
+        delivered.add(delivery.export)
+    show(open_lake(settings, "read"), say)
+    for line in _how_to_go_on(settings, access):
+        say(line)
+
+
+def demo_feeds(catalog: Catalog) -> list[Feed]:
+    """The feeds of the two demo sites; raises SpecError where a hospital's own took their place."""
+    names = ("north_ehr", "south_ehr")
+    if not all(name in catalog.feeds for name in names):
+        raise SpecError(
+            "the demo needs the feeds north_ehr and south_ehr",
+            hint="run it without LAKEHOUSE_CONFIG",
+        )
+    return [catalog.feeds[name] for name in names]
+
+
+class Delivered:
+    """Which exports an earlier demo brought to this lake."""
+
+    def __init__(self, settings: Settings, patients: int) -> None:
+        self._path = settings.home / "demo.json"
+        self._lake = settings.lake_url()
+        self._patients = patients
+
+    def has(self, export: int) -> bool:
+        """True when this export went through to the end."""
+        return export in self._exports()
+
+    def add(self, export: int) -> None:
+        """Remember it."""
+        told = {"lake": self._lake, "exports": [*self._exports(), export]}
+        part = self._path.with_suffix(".part")
+        part.write_text(json.dumps(told))
+        part.replace(self._path)
+
+    def _exports(self) -> list[int]:
+        told: dict[str, Any] = json.loads(self._path.read_text()) if self._path.is_file() else {}
+        return list(told["exports"]) if told.get("lake") == self._lake else []
+
+
+def _bring(
+    settings: Settings, say: Say, api: Api, feeds: list[Feed], patients: int, delivery: Delivery
+) -> None:
+    since = datetime.now(UTC)
+    for feed in feeds:
+        folder = deliver(settings, feed, patients, delivery.export)
+        say(f"  {feed.name}: {sum(1 for _ in folder)} files in its inbox")
+    if delivery.starts:
+        for feed in feeds:
+            api.trigger(feed.dag_id)
+    follow(api, say, [feed.dag_id for feed in feeds], since, _RIVER_SECONDS)
+
+
+def deliver(settings: Settings, feed: Feed, patients: int, export: int) -> list[Path]:
+    """Write one export into a feed's inbox as a sender would: out of sight, then in one rename."""
+    inbox = settings.inbox / feed.name
+    hidden, seen = inbox / f".export-{export}", inbox / f"export-{export}"
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir(parents=True, mode=0o700)
+    write_sample(
+        hidden, site=feed.source, patients=patients, seed=_SEED, export=export, zone=feed.zone
+    )
+    names = sorted(hidden.iterdir())
+    shutil.rmtree(seen, ignore_errors=True)
+    hidden.rename(seen)
+    return [seen / path.name for path in names]
+
+
+def show(lake: Lake, say: Say) -> None:
+    """Print the tables, one column's lineage, one row's origin, and three answers."""
+    for title, lines in (
+        ("The tables", _tables(lake)),
+        (f"Where {_COLUMN} comes from", _lineage(lake)),
+        (f"One row of {_TRACED}, back to the lines of the files", _origin(lake)),
+    ):
+        say(f"\n{title}\n")
+        for line in lines:
+            say(f"  {line}")
+    for question, query in _QUESTIONS.items():
+        say(f"\n{question}\n")
+        with ask(lake, query, None, {}) as rows:
+            write_rows(rows, "table", sys.stdout)
+
+
+def _tables(lake: Lake) -> Iterator[str]:
+    rows = [
+        (state.name, state.rows, state.version, f"{state.passed}/{state.checks}", state.waiting)
+        for state in list_tables(lake)
+        if state.version is not None
+    ]
+    return table_lines(("table", "rows", "version", "checks passed", "in quarantine"), rows)
+
+
+def _lineage(lake: Lake) -> Iterator[str]:
+    return lineage_lines(_COLUMN, ancestors(lake.catalog, _COLUMN))
+
+
+def _origin(lake: Lake) -> Iterator[str]:
+    key = lake.catalog.table(_TRACED).key[0]
+    query = f"select {key} from {_TRACED} where is_readmitted order by {key} limit 1"  # noqa: S608 (names of ours)
+    with ask(lake, query, None, {}) as rows:
+        (found,) = rows.read_all().column(0).to_pylist() or [None]
+    if found is None:
+        return
+    yield from trace_lines(trace(lake, _TRACED, str(found)))
+    yield f"(`lakehouse trace {_TRACED} {found}` shows it again)"
+
+
+def _how_to_go_on(settings: Settings, access: Access) -> Iterator[str]:
+    # a terminal forgets; a file that our output is sent to does not
+    secret = access.password if sys.stdout.isatty() else f"in {access.password_file}"
+    yield f"\nThe stack is up. Airflow: {access.url} as {access.user}, password {secret}"
+    for command, purpose in (
+        ('lakehouse sql "select * from gold.readmission limit 5"', "ask"),
+        ("lakehouse tables, lineage TABLE[.COLUMN], quarantine", "look around"),
+        (f"cp FILE {settings.inbox}/north_ehr/", "deliver; the watcher sees it"),
+        ("lakehouse down", "stop; everything is kept"),
+    ):
+        yield f"  {command:<56} {purpose}"
