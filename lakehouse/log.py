@@ -18,8 +18,9 @@ _threshold = _LEVELS["info"]
 # Why something was refused or left out, in words of ours; never the text of an error.
 REASONS = frozenset(
     {
-        "busy", "conflict", "corrupt", "a reference table changed", "duplicate", "empty", "gone", "not settled", "not utf-8", "old files are gone",
-        "refused", "stale", "timeout", "too long", "too many", "truncated", "unknown",
+        "a reference table changed", "busy", "conflict", "corrupt", "duplicate", "empty", "gone",
+        "not settled", "not utf-8", "old files are gone", "refused", "stale", "timeout",
+        "too long", "too many", "truncated", "unknown",
     }
 )  # fmt: skip
 
@@ -37,8 +38,8 @@ _name = _matches(r"[a-z][a-z0-9_.:-]{0,99}")
 _class = _matches(r"[A-Z][A-Za-z]{0,79}")
 _NUMBERS = (
     "attempt", "blank", "bytes", "count", "deleted", "files", "good", "line", "offset", "pid",
-    "port", "quarantined", "records", "refused", "restarts", "rows", "seconds", "sequence", "unchanged",
-    "version", "written",
+    "port", "quarantined", "records", "refused", "restarts", "rows", "seconds", "sequence",
+    "unchanged", "version", "written",
 )  # fmt: skip
 _NAMES = ("component", "feed", "job", "layer", "mode", "role", "table")
 SAFE: Mapping[str, Callable[[object], bool]] = {

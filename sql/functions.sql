@@ -84,3 +84,7 @@ create macro fhir_codes(concepts) as
 -- of this version, else the basis of the version's own time (updated, export or received).
 create macro fhir_available_basis(recorded_at, version_at, version_basis) as
   case when recorded_at > version_at then 'recorded' else version_basis end;
+
+-- The rank that a version id gives: its whole number, where it is one of at most 18 digits, else null.
+create macro fhir_version_number(version_id) as
+  case when regexp_full_match(version_id, '[0-9]{1,18}') then try_cast(version_id as bigint) end;

@@ -139,9 +139,10 @@ class Api:
     def is_called(self, dag_id: str) -> bool:
         """True when assets have changed for which a run of the DAG is still to come."""
         try:
-            return bool(self._ask("GET", f"/api/v2/dags/{dag_id}/assets/queuedEvents"))
+            told = self._ask("GET", f"/api/v2/dags/{dag_id}/assets/queuedEvents")
         except _NotFoundError:
             return False
+        return bool(told["queued_events"])
 
     def _pages(self, path: str, name: str, since: datetime) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

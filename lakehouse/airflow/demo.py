@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.airflow.api import Access, Api
-from lakehouse.airflow.follow import REFINE, await_dags, follow
+from lakehouse.airflow.follow import REFINE, Wait, await_dags, follow
 from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Feed
 from lakehouse.datasets.sample import write_sample
 from lakehouse.errors import SpecError
 from lakehouse.govern.overview import list_tables
 from lakehouse.govern.question import ask
+from lakehouse.ingest.receivers.inbox import waiting
 from lakehouse.render import lineage_lines, table_lines, trace_lines, write_rows
 from lakehouse.settings import Settings
 from lakehouse.storage.lake import Lake, open_lake
@@ -28,7 +30,9 @@ Say = Callable[[str], None]
 _PARSE_SECONDS = 90
 _RIVER_SECONDS = 240
 _SEED = 20261124
-_COLUMN = "gold.vital_sign_daily.vital_sign_mean"
+_WIDTH = 110
+_COLUMN = "gold.readmission.days_to_next"
+_GOVERN = "govern"
 _TRACED = "gold.readmission"
 _QUESTIONS = {
     "How often do patients come back within 30 days of a discharge?": """
@@ -56,8 +60,8 @@ class Delivery:
 
 
 DELIVERIES = (
-    Delivery(1, "first export: the runs are started through Airflow's API", True),
-    Delivery(2, "second export (corrections, late records, deletes): the watchers see it", False),
+    Delivery(1, "The first export; its runs are started through Airflow's API", True),
+    Delivery(2, "Corrections, late records, deletes; the watchers on the inboxes see them", False),
 )
 
 
@@ -66,17 +70,18 @@ def run_demo(settings: Settings, say: Say, *, patients: int, access: Access) -> 
 
     What an earlier demo delivered is not delivered again. Raises StoreError when a run fails.
     """
-    catalog = Catalog.read(settings.sql, settings.feeds)
-    feeds = demo_feeds(catalog)
+    feeds = demo_feeds(Catalog.read(settings.sql, settings.feeds))
     api = Api.sign_in(access)
-    await_dags(api, [feed.dag_id for feed in feeds] + [REFINE], _PARSE_SECONDS)
-    delivered = Delivered(settings, patients)
+    await_dags(api, [*(feed.dag_id for feed in feeds), REFINE, _GOVERN], _PARSE_SECONDS)
+    delivered = Delivered(settings)
     for delivery in DELIVERIES:
-        if delivered.has(delivery.export):
-            say(f"{delivery.about}: already there")
+        if delivery.export in delivered.exports():
+            say(f"{delivery.about}: done before")
             continue
-        say(delivery.about)
-        _bring(settings, say, api, feeds, patients, delivery)
+        say(f"{delivery.about}\n")
+        _bring(settings, say, api, feeds, delivery, patients)
+        if delivery is DELIVERIES[-1]:
+            _care(say, api)
         delivered.add(delivery.export)
     show(open_lake(settings, "read"), say)
     for line in _how_to_go_on(settings, access):
@@ -95,40 +100,47 @@ def demo_feeds(catalog: Catalog) -> list[Feed]:
 
 
 class Delivered:
-    """Which exports an earlier demo brought to this lake."""
+    """Which exports an earlier demo brought to this lake, to the end."""
 
-    def __init__(self, settings: Settings, patients: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._path = settings.home / "demo.json"
         self._lake = settings.lake_url()
-        self._patients = patients
 
-    def has(self, export: int) -> bool:
-        """True when this export went through to the end."""
-        return export in self._exports()
-
-    def add(self, export: int) -> None:
-        """Remember it."""
-        told = {"lake": self._lake, "exports": [*self._exports(), export]}
-        part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(told))
-        part.replace(self._path)
-
-    def _exports(self) -> list[int]:
+    def exports(self) -> list[int]:
+        """The numbers of the exports."""
         told: dict[str, Any] = json.loads(self._path.read_text()) if self._path.is_file() else {}
         return list(told["exports"]) if told.get("lake") == self._lake else []
 
+    def add(self, export: int) -> None:
+        """Remember one more."""
+        part = self._path.with_suffix(".part")
+        part.write_text(json.dumps({"lake": self._lake, "exports": [*self.exports(), export]}))
+        part.replace(self._path)
+
 
 def _bring(
-    settings: Settings, say: Say, api: Api, feeds: list[Feed], patients: int, delivery: Delivery
+    settings: Settings, say: Say, api: Api, feeds: list[Feed], delivery: Delivery, patients: int
 ) -> None:
     since = datetime.now(UTC)
     for feed in feeds:
-        folder = deliver(settings, feed, patients, delivery.export)
-        say(f"  {feed.name}: {sum(1 for _ in folder)} files in its inbox")
+        names = deliver(settings, feed, patients, delivery.export)
+        say(f"  {feed.name}: {len(names)} files are in its inbox")
     if delivery.starts:
         for feed in feeds:
             api.trigger(feed.dag_id)
-    follow(api, say, [feed.dag_id for feed in feeds], since, _RIVER_SECONDS)
+    dag_ids = frozenset(feed.dag_id for feed in feeds)
+
+    def is_left() -> bool:
+        return any(waiting(settings, feed) for feed in feeds)
+
+    follow(api, say, Wait(dag_ids, since, _RIVER_SECONDS, is_left))
+
+
+def _care(say: Say, api: Api) -> None:
+    say("\nThe care of every night: small files joined, lineage moved into the lake\n")
+    since = datetime.now(UTC)
+    api.trigger(_GOVERN)
+    follow(api, say, Wait(frozenset({_GOVERN}), since, _RIVER_SECONDS))
 
 
 def deliver(settings: Settings, feed: Feed, patients: int, export: int) -> list[Path]:
@@ -155,11 +167,17 @@ def show(lake: Lake, say: Say) -> None:
     ):
         say(f"\n{title}\n")
         for line in lines:
-            say(f"  {line}")
+            for part in _wrapped(line):
+                say(f"  {part}")
     for question, query in _QUESTIONS.items():
         say(f"\n{question}\n")
         with ask(lake, query, None, {}) as rows:
             write_rows(rows, "table", sys.stdout)
+
+
+def _wrapped(line: str) -> list[str]:
+    depth = len(line) - len(line.lstrip())
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=" " * (depth + 6), break_long_words=False)
 
 
 def _tables(lake: Lake) -> Iterator[str]:

@@ -50,31 +50,40 @@ class Progress:
         self._wipe()
 
 
-def follow(
-    api: Api, say: Say, dag_ids: Iterable[str], since: datetime, seconds: float
-) -> list[Task]:
-    """Wait until these DAGs have run since then, and `refine` behind them; all tasks that ran.
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What is waited for: that these DAGs ran since then, and `refine` behind them, and that
+    nothing is left for them to take."""
 
-    Raises StoreError when a run failed, or when it takes longer than `seconds`.
+    dag_ids: frozenset[str]
+    since: datetime
+    seconds: float
+    is_left: Callable[[], bool] = lambda: False
+
+
+def follow(api: Api, say: Say, wait: Wait) -> None:
+    """Tell what the tasks do until all has come to rest.
+
+    Raises StoreError when a run failed, or when it takes longer than it may.
     """
-    wanted = set(dag_ids)
     progress = Progress(say)
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + wait.seconds
     try:
         while time.monotonic() < deadline:
-            # asked before the runs: a call that has become a run must not fall between the two
-            is_called = api.is_called(REFINE)
-            runs = [run for run in api.runs(since) if run.dag_id in {*wanted, REFINE}]
-            tasks = [task for task in api.tasks(since) if task.dag_id in {*wanted, REFINE}]
+            # asked before the runs: what becomes a run meanwhile must not fall between the two
+            is_coming = wait.is_left() or api.is_called(REFINE)
+            shown = wait.dag_ids | {REFINE}
+            runs = [run for run in api.runs(wait.since) if run.dag_id in shown]
+            tasks = [task for task in api.tasks(wait.since) if task.dag_id in shown]
             progress.show(tasks)
-            _require_success(api, runs, tasks)
-            if not is_called and _is_at_rest(wanted, runs, tasks):
-                return tasks
+            require_success(api.url, runs, tasks)
+            if not is_coming and is_at_rest(wait.dag_ids, runs, tasks):
+                return
             time.sleep(_POLL_SECONDS)
     finally:
         progress.end()
     raise StoreError(
-        f"the pipelines are not done after {seconds:.0f} s", hint=f"look at them in {api.url}"
+        f"the pipelines are not done after {wait.seconds:.0f} s", hint=f"look at them in {api.url}"
     )
 
 
@@ -93,7 +102,7 @@ def await_dags(api: Api, dag_ids: Iterable[str], seconds: float) -> None:
     )
 
 
-def _is_at_rest(wanted: set[str], runs: list[Run], tasks: list[Task]) -> bool:
+def is_at_rest(wanted: frozenset[str], runs: list[Run], tasks: list[Task]) -> bool:
     """True when all is over and `refine` began behind the last rows that were loaded."""
     if not all(run.is_over for run in runs) or wanted - {run.dag_id for run in runs}:
         return False
@@ -106,13 +115,14 @@ def _is_at_rest(wanted: set[str], runs: list[Run], tasks: list[Task]) -> bool:
     return not loaded or any(begun >= max(loaded) for begun in refined)
 
 
-def _require_success(api: Api, runs: list[Run], tasks: list[Task]) -> None:
+def require_success(url: str, runs: list[Run], tasks: list[Task]) -> None:
+    """Raise StoreError when a run failed; it names the tasks at which."""
     failed = [run for run in runs if run.state == "failed"]
     if failed:
         names = sorted({f"{t.dag_id}.{t.task_id}" for t in tasks if t.state == "failed"})
         raise StoreError(
             f"{len(failed)} runs failed, at {', '.join(names) or failed[0].dag_id}",
-            hint=f"the task's log in {api.url}/dags/{failed[0].dag_id} says why",
+            hint=f"the task's log in {url}/dags/{failed[0].dag_id} says why",
         )
 
 

@@ -3,7 +3,10 @@
 Data libraries are imported when a task runs, so that DAGs parse without them.
 """
 
+import logging
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +33,9 @@ DEFAULTS: dict[str, Any] = {
         [RetryRule([SpecError, QualityError, PolicyError], RetryAction.FAIL)]
     ),
 }
+# it tells of each array that it reads
+logging.getLogger("sqlglot").setLevel(logging.WARNING)
+
 _SETTLED = timedelta(hours=1)
 """Work that committed longer ago and has not told of it yet was killed."""
 
@@ -137,7 +143,8 @@ def store_lineage() -> dict[str, int]:
 
 def _on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:
     """Do `work` on the lake with the keys of `role`, as the task instance that runs now."""
-    with Shield() as shield:
+    # Airflow takes whatever comes on stderr for an error; our own lines tell their level
+    with Shield() as shield, redirect_stderr(sys.stdout):
         from airflow.providers.openlineage.plugins.macros import lineage_job_name, lineage_run_id
 
         from lakehouse.storage.lake import open_lake

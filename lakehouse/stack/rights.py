@@ -16,7 +16,34 @@ class Rights:
         """All folders that may be read: who writes a table also reads it."""
         return tuple(dict.fromkeys((*self.reads, *self.writes)))
 
+    def may_read(self, place: str) -> bool:
+        """Whether what lies in `place` may be read and listed."""
+        return _is_within(place, self.sees)
 
+    def may_write(self, place: str) -> bool:
+        """Whether something may be put into `place`."""
+        return _is_within(place, self.writes)
+
+
+def _is_within(place: str, folders: tuple[str, ...]) -> bool:
+    return any(f"{place}/".startswith(f"{folder}/") for folder in folders)
+
+
+def may_remove(role: str, place: str) -> bool:
+    """Whether `role` may remove something from `place`: evidence stays."""
+    is_evidence = _is_within(place, (EVIDENCE,))
+    return RIGHTS[role].may_write(place) and (not is_evidence or role == REMOVES_EVIDENCE)
+
+
+PLACES = (
+    "landing/objects",
+    "landing/ledger",
+    "bronze",
+    "silver",
+    "gold",
+    "quarantine",
+    "lineage",
+)
 _ALL = ("landing", "bronze", "silver", "gold", "quarantine", "lineage")
 RIGHTS: Mapping[str, Rights] = {
     "ingest": Rights((), ("landing", "bronze", "quarantine", "lineage")),

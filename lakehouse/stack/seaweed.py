@@ -46,7 +46,7 @@ def arguments(settings: Settings) -> tuple[str, ...]:
         "master.volumeSizeLimitMB": _VOLUME_MIB,
         "webdav": "false",
         "admin.ui": "false",
-        **_inner(places),
+        **inner_ports(settings, _inner_names()),
     }
     flags = (f"-{name}={value}" for name, value in options.items())
     return (str(_binary()), "-logtostderr=true", "mini", *flags)
@@ -119,9 +119,9 @@ def _binary() -> Path:
     )
 
 
-def _inner(places: Places) -> dict[str, int]:
+def _inner_names() -> list[str]:
     names = [f"{server}.port{kind}" for server in _SERVERS for kind in ("", ".grpc")]
-    return inner_ports(places, [*names, "s3.port.grpc"])
+    return [*names, "s3.port.grpc"]
 
 
 def _identities_file(places: Places) -> Path:

@@ -1,4 +1,4 @@
-"""Which object store the lake lies in: chosen at the first `up`, recorded, not changed in silence."""
+"""Which object store the lake lies in: chosen at the first `up`, then recorded and kept."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -35,7 +35,7 @@ ranked as (
       order by
         greatest(version.version_at, again.seen_at) desc,
         version.is_deleted desc,
-        try_cast(version.version_id as bigint) desc nulls last,
+        fhir_version_number(version.version_id) desc nulls last,
         version._sequence desc,
         version._line desc
     ) as age

@@ -40,7 +40,7 @@ daily as (
     count(*) filter (where not is_plausible) as n_implausible,
     min(vital_sign_value) filter (where is_plausible) as vital_sign_min,
     max(vital_sign_value) filter (where is_plausible) as vital_sign_max,
-    avg(cast(vital_sign_value as decimal(18, 6))) filter (where is_plausible) as vital_sign_mean,
+    avg(try_cast(vital_sign_value as decimal(18, 6))) filter (where is_plausible) as vital_sign_mean,
     arg_min(vital_sign_value, age) filter (where is_plausible) as vital_sign_first,
     arg_max(vital_sign_value, age) filter (where is_plausible) as vital_sign_last
   from measured

@@ -14,10 +14,12 @@ checks:
 ---*/
 -- An hour is one of the source's own clock: hour_at is the instant it begins, so that the night in which the clock
 -- goes back has 25 rows a ward, two of them with hour_of_day 1 and different hour_at, and the one in which it goes
--- forward 23. A stay covers [started_at, ended_at): who leaves at 10:00 is not in the hour of 10.
+-- forward 23. (The one zone that moves by half an hour, Lord Howe's, has hours that overlap by it in one night of the
+-- year.) A stay covers [started_at, ended_at): who leaves at 10:00 is not in the hour of 10.
 -- An open stay counts up to the last time anything is known of its ward, which is the newest version of any of its
--- stays, whoever's it is, and at most 366 days: one that nobody ever closed does not fill the ward for ever. This is
--- decided by the rows alone, never by the time at which the table is built.
+-- stays, whoever's it is, and at most 366 days: one that nobody ever closed does not fill the ward for ever. An end
+-- later than the version that tells it is a plan, and such a stay is open until then. This is decided by the rows
+-- alone, never by the time at which the table is built.
 with inpatient as (
   select
     stay.ward_id,
@@ -27,10 +29,14 @@ with inpatient as (
     stay.stay_number,
     zones.zone,
     stay.started_at,
-    coalesce(
-      stay.ended_at,
-      least(max(stay.version_at) over (partition by stay.ward_id), stay.started_at + interval 366 days)
-    ) as ended_at
+    case
+      when stay.ended_at <= stay.version_at then stay.ended_at
+      else least(
+        stay.ended_at,
+        max(stay.version_at) over (partition by stay.ward_id),
+        stay.started_at + interval 366 days
+      )
+    end as ended_at
   from silver.ward_stay as stay
   join codes.source as zones using (source)
   where stay.is_inpatient and stay.started_at is not null

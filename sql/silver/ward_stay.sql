@@ -20,7 +20,7 @@ checks:
     on_fail: warn
   - expr: ended_at is null or discharged_at is null or ended_at <= discharged_at
     on_fail: warn
-  - expr: ended_at is not null or started_at is null or version_at - started_at < interval 366 days
+  - expr: started_at is null or coalesce(ended_at, version_at) <= started_at + interval 366 days
     on_fail: warn
 ---*/
 -- Only times of day count here: a stay is measured in hours, its days are those of silver.encounter. How a stay

@@ -30,7 +30,8 @@ def main() -> None:
         if table.startswith(("silver_", "gold_")):
             write(db, f"from {table}", told.out / f"{table}.parquet")
     if told.raw:
-        lines = f"select json, filename from read_ndjson_objects('{told.landed}/*.ndjson*', filename = true)"
+        files = f"'{told.landed}/*.ndjson*'"
+        lines = f"select json, filename from read_ndjson_objects({files}, filename = true)"
         write(db, lines, told.out / "raw.parquet")
 
 

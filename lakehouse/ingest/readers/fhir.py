@@ -6,14 +6,17 @@ files of an export hold them. Anything else is refused with a reason; the text i
 
 import hashlib
 import re
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO
+from itertools import accumulate
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 import pyarrow as pa
 
+from lakehouse.ingest.instant import read_instant
 from lakehouse.ingest.lines import Line, read_lines
 from lakehouse.ingest.origin import Origin, Parsed
 
@@ -65,8 +68,7 @@ class _Refusal(Exception):  # noqa: N818 (an outcome of reading, not an error of
     """Why a line is not read; the text is one of a fixed few and quotes nothing."""
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(NamedTuple):
     kind: str
     resource_id: str
     patient_id: str | None
@@ -148,13 +150,8 @@ def _version(meta: Any) -> tuple[str | None, datetime | None]:
     if not isinstance(meta, dict):
         return None, None
     version_id, text = meta.get("versionId"), meta.get("lastUpdated")
-    if text is None:
-        return version_id if isinstance(version_id, str) else None, None
-    try:
-        updated_at = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        raise _Refusal("lastUpdated is not an instant") from None
-    if updated_at.tzinfo is None:
+    updated_at = read_instant(text)
+    if text is not None and updated_at is None:
         raise _Refusal("lastUpdated is not an instant")
     return version_id if isinstance(version_id, str) else None, updated_at
 
@@ -202,33 +199,38 @@ def _rows(rows: list[_Row], origin: Origin) -> pa.RecordBatch:
     basis = "export" if origin.export_at else "received"
     otherwise = origin.export_at or origin.received_at
     prefix = f"{origin.source}/"
+    if not rows:
+        return pa.RecordBatch.from_pylist([], schema=_ROWS)
+    kinds, ids, patients, numbers, updates, deletes, hashes, texts, lines, offsets = zip(
+        *rows, strict=True
+    )
     count = len(rows)
     columns: list[Any] = [
         pa.repeat(origin.source, count),
-        pa.array([row.kind for row in rows], pa.string()),
-        pa.array([prefix + row.resource_id for row in rows], pa.string()),
-        pa.array([prefix + r.patient_id if r.patient_id else None for r in rows], pa.string()),
-        pa.array([row.version_id for row in rows], pa.string()),
-        pa.array([row.updated_at or otherwise for row in rows], _INSTANT),
-        pa.array(["updated" if row.updated_at else basis for row in rows], pa.string()),
-        pa.array([row.is_deleted for row in rows], pa.bool_()),
-        pa.array([row.content_hash for row in rows], pa.binary()),
-        _texts([row.text for row in rows]),
+        pa.array(kinds, pa.string()),
+        pa.array([prefix + key for key in ids], pa.string()),
+        pa.array([prefix + key if key else None for key in patients], pa.string()),
+        pa.array(numbers, pa.string()),
+        pa.array([at or otherwise for at in updates], _INSTANT),
+        pa.array(["updated" if at else basis for at in updates], pa.string()),
+        pa.array(deletes, pa.bool_()),
+        pa.array(hashes, pa.binary()),
+        _texts(texts),
         pa.repeat(origin.object_id, count),
         pa.repeat(pa.scalar(origin.sequence, pa.int64()), count),
-        pa.array([row.line for row in rows], pa.int64()),
-        pa.array([row.offset for row in rows], pa.int64()),
+        pa.array(lines, pa.int64()),
+        pa.array(offsets, pa.int64()),
         pa.repeat(pa.scalar(origin.received_at, _INSTANT), count),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=_ROWS)
 
 
-def _texts(texts: list[bytes]) -> Any:
+def _texts(texts: Sequence[bytes]) -> Any:
     # the parser has proved each text to be UTF-8; decoding it again costs as much as parsing
-    _, offsets, joined = pa.array(texts, pa.binary()).buffers()
-    if offsets is None or joined is None:
-        return pa.array([], pa.string())
-    return pa.StringArray.from_buffers(len(texts), offsets, joined)
+    offsets = array("i", accumulate(map(len, texts), initial=0))
+    return pa.StringArray.from_buffers(
+        len(texts), pa.py_buffer(offsets), pa.py_buffer(b"".join(texts))
+    )
 
 
 def _refused(lines: list[Line], origin: Origin) -> pa.RecordBatch:

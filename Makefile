@@ -1,0 +1,84 @@
+# Two commands matter: `make demo` and `make test`. Both set everything up first.
+# PYTHON chooses the interpreter that .venv is made from: make setup PYTHON=python3.12
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clinical-lakehouse
+# The last commit of the upstream project; it is not released under a tag that the module proxy has.
+MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help setup demo test fast check fix bench peers minio up down
+
+help: ## show what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+
+setup: $(READY) ## build .venv from the lock (at once when nothing has changed)
+
+$(READY): requirements.lock pyproject.toml
+	@[ -x $(BIN)/python ] || $(MAKE) $(BIN)/python
+	@echo "installing what requirements.lock names"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --no-deps --requirement .venv/uv.lock
+	@index="$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}"; \
+	  [ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
+	  $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
+	  echo "python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)"; \
+	  echo "hint: make setup PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) comes without the venv module"; \
+	  echo "hint: install it (Debian and Ubuntu call the package python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+
+demo: setup ## start the stack, run the pipelines in Airflow on a sample, show the results
+	@$(BIN)/lakehouse demo
+
+test: setup ## run every check and every test
+	@if [ "$${CI:-}" = true ]; then $(MAKE) peers || echo "peers: not all are here; their tests are skipped"; fi
+	@$(MAKE) check
+	@$(BIN)/python -m pytest
+
+fast: setup ## run the tests that start no server
+	@$(BIN)/python -m pytest -m "not stack and not peer"
+
+check: setup ## lint, format, types, import directions, laws
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/test_laws.py
+
+fix: setup ## let the linter repair what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## measure (docs/benchmarks.md)
+	@$(BIN)/python -m tests.bench
+
+peers: minio ## get the servers that some tests compare with
+
+minio: ## build the MinIO server with Go, once, outside of this tree
+	@if [ -x "$(CACHE)/minio" ]; then echo "minio: $(CACHE)/minio is there"; \
+	elif ! command -v go >/dev/null; then echo "minio: not built, Go is not here"; \
+	else echo "minio: building $(CACHE)/minio (some minutes, once)"; mkdir -p "$(CACHE)/new"; \
+	  CGO_ENABLED=0 GOBIN="$(CACHE)/new" go install -ldflags "-s -w" $(MINIO); \
+	  mv "$(CACHE)/new/minio" "$(CACHE)/minio"; fi
+
+up: setup ## start the embedded stack
+	@$(BIN)/lakehouse up
+
+down: setup ## stop it; the lake stays
+	@$(BIN)/lakehouse down

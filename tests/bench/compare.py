@@ -1,0 +1,58 @@
+"""`python -m tests.bench.compare LAKE OTHER`: do two places hold the same rows?
+
+OTHER is a folder of floor.sql's parquet files, or a second lake. Against the floor the columns
+that begin with _ and the times of reception are left out, which it does not have or has otherwise.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import duckdb_extension_delta
+
+from tests.bench.measure import say, show
+
+RECEIVED = {"available_at", "version_at"}
+
+
+def main() -> None:
+    lake, other = map(Path, sys.argv[1:3])
+    db = duckdb.connect()
+    (extension,) = Path(duckdb_extension_delta.__file__).parent.glob("extensions/*/*extension")
+    db.execute(f"load '{extension}'")
+    db.execute("set timezone = 'UTC'")
+    rows = [compare(db, name, lake, address) for name, address in tables(other)]
+    show(("table", "rows", "rows there", "only here", "only there"), rows)
+    differing = sum(1 for row in rows if row[3] or row[4])
+    say(f"{len(rows)} tables compared, {differing} differ")
+
+
+def tables(other: Path) -> Iterator[tuple[str, str]]:
+    """Each silver, gold and quarantine table there: its name, and a relation that reads it."""
+    for layer in ("silver", "gold", "quarantine"):
+        for path in sorted(other.glob(f"{layer}_*.parquet")):
+            yield path.stem.replace("_", ".", 1), f"read_parquet('{path}')"
+        for path in sorted(other.glob(f"{layer}/*")):
+            yield f"{layer}.{path.name}", f"delta_scan('{path}')"
+
+
+def compare(
+    db: duckdb.DuckDBPyConnection, name: str, lake: Path, there: str
+) -> tuple[str, int, int, int, int]:
+    """Count the rows, and those that the other place does not have."""
+    here = f"delta_scan('{lake / name.replace('.', '/')}')"
+    columns = [row[0] for row in db.execute(f"describe from {here}").fetchall()]
+    if there.startswith("read_parquet"):
+        columns = [c for c in columns if not c.startswith("_") and c not in RECEIVED]
+    ours, theirs = (f"select {', '.join(columns)} from {place}" for place in (here, there))
+    counted = db.execute(
+        f"select (select count(*) from ({ours})), (select count(*) from ({theirs})), "
+        f"(select count(*) from ({ours} except all {theirs})), "
+        f"(select count(*) from ({theirs} except all {ours}))"
+    ).fetchone()
+    return (name, *counted)
+
+
+if __name__ == "__main__":
+    main()

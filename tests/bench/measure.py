@@ -1,0 +1,115 @@
+"""What a command costs as a whole process, and how the figures are printed.
+
+Imports nothing heavy: on Linux a child's peak begins at what its parent holds when it is made.
+"""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+SYNTHEA = PROJECT.parent / "shared" / "data" / "fhir" / "synthea600"
+FEED = "north_ehr"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of wall clock and of CPU (user + system, all threads), and the peak in MiB."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """What two processes one after the other cost."""
+        return Cost(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak))
+
+
+def cost_of(arguments: Sequence[str | Path], settings: Mapping[str, str] | None = None) -> Cost:
+    """Run a command of this interpreter to its end; raises RuntimeError with what it said."""
+    command = [sys.executable, *map(str, arguments)]
+    with tempfile.TemporaryFile() as said:
+        begun = time.monotonic()
+        child = subprocess.Popen(
+            command, cwd=PROJECT, env=os.environ | (settings or {}), stdout=said, stderr=said
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.monotonic() - begun
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{command}: {child.returncode}\n{said.read().decode()}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def aloud(*arguments: str | Path) -> None:
+    """Run a module of the bench in a process of its own; it prints."""
+    subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=PROJECT, check=True)
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """Medians of wall and CPU, and the highest peak."""
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+        max(cost.peak for cost in costs),
+    )
+
+
+def median_ratio(ours: Sequence[Cost], floors: Sequence[Cost]) -> float:
+    """The median of the CPU ratios of each round."""
+    return statistics.median(a.cpu / b.cpu for a, b in zip(ours, floors, strict=True))
+
+
+def settings_in(folder: Path, memory: str = "4GiB") -> dict[str, str]:
+    """The environment of a lake in this folder, with four slots that share `memory`."""
+    return {
+        "LAKEHOUSE_HOME": str(folder / "home"),
+        "LAKEHOUSE_URL": str(folder / "lake"),
+        "LAKEHOUSE_CONFIG": "",
+        "LAKEHOUSE_MEMORY": memory,
+        "LAKEHOUSE_SLOTS": "4",
+    }
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that is gone afterwards; TMPDIR says where."""
+    with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
+        yield Path(folder)
+
+
+def say(line: str = "") -> None:
+    """Print a line at once."""
+    print(line, flush=True)  # noqa: T201
+
+
+def show(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their head, aligned."""
+    told = [[_text(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *told, strict=True)]
+    for row in [list(head), *told]:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    say()
+
+
+def show_machine() -> None:
+    """Print what the figures hold for."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    say(
+        f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB, Python {platform.python_version()}, "
+        f"load average {load}"
+    )
+
+
+def _text(cell: object) -> str:
+    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)

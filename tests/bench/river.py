@@ -1,0 +1,78 @@
+"""`python -m tests.bench.river`: an export from landing to gold, beside a plain DuckDB script.
+
+The lake does `lakehouse land` and `lakehouse run` as whole processes on a folder; the floor is
+floor.sql, once as it stands and once keeping the raw lines as well. The three take turns.
+"""
+
+import argparse
+from pathlib import Path
+
+from tests.bench.measure import (
+    FEED,
+    SYNTHEA,
+    Cost,
+    aloud,
+    cost_of,
+    median,
+    median_ratio,
+    say,
+    scratch,
+    settings_in,
+    show,
+    show_machine,
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=SYNTHEA, help="folder of NDJSON files")
+    parser.add_argument("--rounds", type=int, default=3)
+    told = parser.parse_args(arguments)
+    say("## From landing to gold")
+    if not told.data.is_dir():
+        say(f"skipped: {told.data.name} is not here (--data names another export)\n")
+        return
+    measure(told.data, told.rounds)
+
+
+def measure(data: Path, rounds: int) -> None:
+    """Print the costs of both, round by round, their ratios, and whether the rows are the same."""
+    packed = sum(path.stat().st_size for path in data.iterdir())
+    say(f"{data.name}: {packed / 1e6:.1f} MB packed; {rounds} rounds in turn")
+    show_machine()
+    landed, run, floor, raw = [], [], [], []
+    with scratch() as folder:
+        for turn in range(rounds):
+            place = folder / str(turn)
+            settings = settings_in(place)
+            landed.append(cost_of(["-m", "lakehouse", "land", FEED, data], settings))
+            run.append(cost_of(["-m", "lakehouse", "run"], settings))
+            floor.append(cost_of(["-m", "tests.bench.floor", data, place / "floor"]))
+            raw.append(cost_of(["-m", "tests.bench.floor", data, place / "raw", "--raw"]))
+        ours = [a + b for a, b in zip(landed, run, strict=True)]
+        report(
+            {
+                "lakehouse land": landed,
+                "lakehouse run": run,
+                "the lake, both": ours,
+                "floor": floor,
+                "floor, keeping raw lines": raw,
+            }
+        )
+        say(f"CPU of the lake / floor: {median_ratio(ours, floor):.2f}")
+        say(f"CPU of the lake / floor that keeps raw lines: {median_ratio(ours, raw):.2f}\n")
+        aloud("tests.bench.compare", place / "lake", place / "floor")
+
+
+def report(costs: dict[str, list[Cost]]) -> None:
+    """Print medians, with every round's CPU beside them."""
+    rows = []
+    for name, rounds in costs.items():
+        middle = median(rounds)
+        each = " ".join(f"{cost.cpu:.2f}" for cost in rounds)
+        rows.append((name, middle.wall, middle.cpu, round(middle.peak), each))
+    show(("", "wall s", "CPU s", "peak MiB", "CPU s of each round"), rows)
+
+
+if __name__ == "__main__":
+    main()

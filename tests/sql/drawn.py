@@ -1,0 +1,159 @@
+"""The models as they stand, over a few records: DuckDB alone, no lake."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import duckdb
+
+from lakehouse.catalog.load import LAYERS, Catalog
+from lakehouse.settings import PROJECT
+
+CATALOG = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
+SHARED = PROJECT.parent / "shared" / "data" / "fhir"
+PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$")
+NULL = "-"
+
+Drawn = list[tuple[str, ...]]
+
+
+class Tables:
+    """Declared tables in a DuckDB of their own, filled by tests and built by the models."""
+
+    def __init__(self) -> None:
+        self.db = duckdb.connect()
+        self.db.execute("set timezone = 'UTC'; set threads = 2")
+        for layer in LAYERS:
+            self.db.execute(f"create schema {layer}")
+        for macro in CATALOG.macros.values():
+            self.db.execute(macro)
+        for name, path in CATALOG.codes.items():
+            self.db.execute(
+                f"create table {name} as "
+                f"from read_csv('{path}', header = true, all_varchar = true, comment = '#')"
+            )
+        self.db.execute("create table codes.source (source varchar, zone varchar)")
+        self.db.executemany("insert into codes.source values (?, ?)", CATALOG.zones())
+        for name in ("bronze.fhir_resource", "bronze.fhir_seen"):
+            self._create(name)
+        self.db.execute(f"create view fhir.resource as {CATALOG.table('fhir.resource').sql}")
+        self.sequence = 0
+
+    def tell(self, *resources: dict[str, Any], source: str = "north", at: str = "") -> None:
+        """One delivery of resources; `at` is its export time, for those without lastUpdated."""
+        self.sequence += 1
+        rows = [
+            self._row(resource, source, at or f"2026-11-{self.sequence:02}T00:00:00Z", line)
+            for line, resource in enumerate(resources, 1)
+        ]
+        self._insert("bronze.fhir_resource", rows)
+
+    def delete(self, name: str, at: str, source: str = "north") -> None:
+        """The source says that it deleted Type/id."""
+        self.sequence += 1
+        kind, identity = name.split("/")
+        row = self._row({"resourceType": kind, "id": identity}, source, at, 1)
+        self._insert("bronze.fhir_resource", [row | {"is_deleted": True}])
+
+    def see_again(self, resource: dict[str, Any], at: str, source: str = "north") -> None:
+        """The content came again with a later version time."""
+        self.sequence += 1
+        row = self._row(resource, source, at, 1) | {"version_at": at}
+        self._insert("bronze.fhir_seen", [row])
+
+    def given(self, name: str, drawn: str) -> None:
+        """Fill a table with drawn rows; what is not drawn is null."""
+        header, *rows = read(drawn)
+        self._create(name)
+        told = [dict(zip(header, row, strict=True)) for row in rows]
+        self._insert(name, [{k: v for k, v in row.items() if v != NULL} for row in told])
+
+    def build(self, *names: str) -> None:
+        """Run models; rows that break a check for which they wait go to their quarantine."""
+        for name in names:
+            table = CATALOG.table(name)
+            self.db.execute(f"create or replace table {name} as {table.sql}")
+            reasons = [
+                f"case when {check.broken} then '{check.name.replace(chr(39), chr(39) * 2)}' end"
+                for check in table.checks
+                if check.on_fail == "quarantine"
+            ]
+            waiting = f"quarantine.{table.layer}_{table.noun}"
+            broke = f"coalesce(array_to_string([{', '.join(reasons) or 'null'}], '; '), '')"
+            self.db.execute(
+                f"create or replace table {waiting} as "
+                f"select *, {broke} as _broke from {name} where {broke} <> ''"
+            )
+            self.db.execute(
+                f"create or replace table {name} as select * from {name} where {broke} = ''"
+            )
+
+    def broken(self, name: str) -> dict[str, int]:
+        """How many rows break each check that only warns or that fails the build."""
+        found = {}
+        for check in CATALOG.table(name).checks:
+            query = (
+                f"select count(*) filter (where b) from (select {check.broken} as b from {name})"
+            )
+            if check.on_fail != "quarantine" and (number := self.one(query)):
+                found[check.name] = number
+        return found
+
+    def one(self, query: str) -> Any:
+        """The one value that a query answers."""
+        (value,) = self.db.execute(query).fetchone() or (None,)
+        return value
+
+    def draw(self, name: str, columns: list[str]) -> Drawn:
+        """All rows of a table as text, in the order of their text."""
+        texts = ", ".join(f"coalesce(cast({column} as varchar), '{NULL}')" for column in columns)
+        return sorted(self.db.execute(f"select {texts} from {name}").fetchall())
+
+    def holds(self, name: str, drawn: str) -> None:
+        """Assert that the table has the drawn rows, in any order, in the drawn columns."""
+        header, *rows = read(drawn)
+        assert self.draw(name, list(header)) == sorted(rows)
+
+    def _create(self, name: str) -> None:
+        columns = CATALOG.table(name).columns
+        typed = ", ".join(f"{column} {CATALOG.columns[column].type}" for column in columns)
+        self.db.execute(f"create or replace table {name} ({typed})")
+
+    def _insert(self, name: str, rows: list[dict[str, Any]]) -> None:
+        known = CATALOG.table(name).columns
+        for row in rows:
+            told = {column: value for column, value in row.items() if column in known}
+            marks = ", ".join("?" for _ in told)
+            self.db.execute(
+                f"insert into {name} ({', '.join(told)}) values ({marks})", list(told.values())
+            )
+
+    def _row(self, resource: dict[str, Any], source: str, at: str, line: int) -> dict[str, Any]:
+        kind, identity = resource["resourceType"], resource["id"]
+        meta = resource.get("meta", {})
+        content = {**resource, "meta": None}
+        subject = resource.get("subject", {}).get("reference", "")
+        found = PATIENT.search(subject)
+        patient = identity if kind == "Patient" else found and found[1]
+        return {
+            "source": source,
+            "resource_type": kind,
+            "resource_id": f"{source}/{identity}",
+            "patient_id": f"{source}/{patient}" if patient else None,
+            "version_id": meta.get("versionId"),
+            "version_at": meta.get("lastUpdated", at),
+            "version_basis": "updated" if "lastUpdated" in meta else "export",
+            "is_deleted": False,
+            "content_hash": hashlib.sha256(json.dumps(content).encode()).digest(),
+            "resource": json.dumps(resource),
+            "_object": f"object-{self.sequence}",
+            "_sequence": self.sequence,
+            "_line": line,
+        }
+
+
+def read(drawn: str) -> Drawn:
+    """The cells of a drawn table, its header first."""
+    lines = [line for line in drawn.strip().splitlines() if line.strip()]
+    return [tuple(cell.strip() for cell in line.split("|")) for line in lines]

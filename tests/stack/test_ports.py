@@ -1,0 +1,66 @@
+"""Ports: a taken one is told with the variable that sets it, the inner ones never meet."""
+
+import socket
+
+import pytest
+
+from lakehouse.errors import SpecError, StoreError
+from lakehouse.stack import up
+from lakehouse.stack.places import Places, write_json
+from lakehouse.stack.ports import find, inner_ports, is_free, require_same
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", find()))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+@pytest.mark.parametrize("variable", ["LAKEHOUSE_AIRFLOW_PORT", "LAKEHOUSE_S3_PORT"])
+def test_up_on_a_taken_port_names_the_variable_and_starts_nothing(configure, taken, variable):
+    settings = configure(**{variable: str(taken)})
+    with pytest.raises(StoreError, match=f"port {taken} .* is taken") as caught:
+        up(settings, lambda _: None)
+    assert variable in caught.value.hint
+    assert not list(Places(settings.home).run.glob("*.pid"))
+
+
+@pytest.mark.parametrize("port", [65536, 10**9])
+def test_a_port_that_cannot_exist_is_refused_like_a_taken_one(configure, port):
+    with pytest.raises(StoreError, match="may not be used"):
+        up(configure(LAKEHOUSE_AIRFLOW_PORT=str(port)), lambda _: None)
+
+
+def test_a_server_on_all_addresses_takes_the_port_too():
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", find()))
+        other.listen()
+        assert not is_free(other.getsockname()[1])
+
+
+def test_inner_ports_are_kept_as_long_as_they_are_free(configure):
+    settings, names = configure(), [f"part-{number}" for number in range(9)]
+    first = inner_ports(settings, names)
+    assert len(set(first.values())) == len(names)
+    assert inner_ports(settings, names) == first
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first["part-3"]))
+        other.listen()
+        second = inner_ports(settings, names)
+    assert {name for name in names if first[name] != second[name]} == {"part-3"}
+
+
+def test_an_inner_port_never_is_one_that_people_use(configure):
+    settings = configure()
+    write_json(Places(settings.home).inner_ports, {"part": settings.ports["s3"]})
+    assert inner_ports(settings, ["part"])["part"] != settings.ports["s3"]
+
+
+def test_a_port_set_by_hand_that_is_not_the_running_stacks_is_refused(configure):
+    settings = configure()
+    write_json(Places(settings.home).outer_ports, {"airflow": 1, "s3": settings.ports["s3"]})
+    with pytest.raises(SpecError, match="port 1 for airflow") as caught:
+        require_same(settings)
+    assert "LAKEHOUSE_AIRFLOW_PORT" in caught.value.hint

@@ -1,0 +1,286 @@
+"""The real stack: healthy, private, enforcing, healing, and the same after it was down."""
+
+import io
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+
+import psutil
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from minio.error import S3Error
+from pyarrow import table
+
+from lakehouse.settings import ROLES, read_settings
+from lakehouse.stack import access, doctor, status
+from lakehouse.stack.airflow import NAMES
+from lakehouse.stack.places import read_json
+from lakehouse.stack.process import recorded, session_of
+from lakehouse.stack.store import client
+from tests.stack.conftest import Running
+
+pytestmark = pytest.mark.stack
+
+PARTS = ("supervisor", "store", "postgres", *NAMES)
+
+
+def until(found: Callable[[], object], seconds: float = 90) -> None:
+    """Wait for something the stack does; fail when it does not."""
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
+def pids(stack: Running) -> dict[str, int]:
+    found = {name: recorded(stack.places.process(name)) for name in PARTS}
+    return {name: process.pid for name, process in found.items() if process}
+
+
+def kill(stack: Running, names: Iterable[str]) -> None:
+    for name in names:
+        os.kill(pids(stack)[name], signal.SIGKILL)
+
+
+def processes(stack: Running) -> list[psutil.Process]:
+    """Every process of the stack; PostgreSQL's have sessions of their own."""
+    leaders = [recorded(stack.places.process(name)) for name in PARTS]
+    numbers = {pid for leader in leaders if leader for pid in session_of(leader)}
+    found = [psutil.Process(pid) for pid in numbers]
+    return list({*found, *(child for one in found for child in one.children(recursive=True))})
+
+
+def ask(stack: Running, path: str, body: dict | None = None, token: str = "") -> tuple[int, dict]:
+    """Ask Airflow's API; return the status and the body."""
+    request = urllib.request.Request(access(stack.settings).url + path)
+    request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    data = json.dumps(body).encode() if body else None
+    try:
+        with urllib.request.urlopen(request, data) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, {}
+
+
+def sign_in(stack: Running) -> str:
+    found = access(stack.settings)
+    code, body = ask(stack, "/auth/token", {"username": found.user, "password": found.password})
+    assert code == 201
+    return body["access_token"]
+
+
+def options(stack: Running, role: str) -> dict[str, str]:
+    keys = stack.settings.credentials(role)
+    return {
+        "AWS_ENDPOINT_URL": keys.endpoint,
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_REGION": keys.region,
+        "AWS_ALLOW_HTTP": "true",
+    }
+
+
+def test_up_tells_each_step_and_where_the_password_lies_but_not_the_password(stack):
+    said = "\n".join(stack.said)
+    found = access(stack.settings)
+    assert "starting postgres" in said
+    assert "store answers" in said
+    assert found.url in said
+    assert str(found.password_file) in said
+    assert found.password not in said
+
+
+def test_every_part_is_healthy(stack):
+    found = status(stack.settings)
+    assert [part.name for part in found.components] == list(PARTS)
+    assert found.healthy, found
+
+
+def test_status_finds_the_running_ports_without_being_told(stack):
+    assert status(read_settings({"LAKEHOUSE_HOME": str(stack.settings.home)})).healthy
+
+
+def test_a_second_up_says_so_and_touches_nothing(stack):
+    before = pids(stack)
+    assert "the stack is already running" in stack.up()
+    assert pids(stack) == before
+
+
+def test_nothing_listens_beyond_loopback(stack):
+    listening = {
+        (process.name(), connection.laddr.ip, connection.laddr.port)
+        for process in processes(stack)
+        for connection in process.net_connections("inet")
+        if connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE}
+    }
+    ports = {port for _, _, port in listening}
+    assert set(stack.settings.ports.values()) <= ports
+    assert {found for found in listening if found[1] not in {"127.0.0.1", "::1"}} == set()
+
+
+def test_no_socket_file_may_be_used_by_others(stack):
+    paths = {
+        connection.laddr
+        for process in processes(stack)
+        for connection in process.net_connections("unix")
+        if connection.laddr.startswith("/")
+    }
+    assert any(".s.PGSQL" in path for path in paths)
+    open_to_others = {path for path in paths if os.stat(path).st_mode & 0o022}
+    assert open_to_others == set()
+
+
+def test_no_secret_is_in_a_log_or_an_argument(stack):
+    secrets = {
+        value
+        for path in stack.places.secrets.glob("*.json")
+        for value in _texts(read_json(path))
+        if len(value) >= 16 and "/" not in value and "." not in value
+    }
+    assert len(secrets) > 15
+    written = [path.read_text() for path in stack.places.logs.rglob("*.log")]
+    arguments = [word for process in processes(stack) for word in process.cmdline()]
+    assert not [text[:40] for text in written + arguments if any(one in text for one in secrets)]
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_the_stores_inner_ports_speak_only_with_who_shows_its_certificate(stack):
+    strangers = ssl.create_default_context()
+    strangers.check_hostname, strangers.verify_mode = False, ssl.CERT_NONE
+    inner = read_json(stack.places.inner_ports).values()
+    assert len(inner) == 9
+    assert {port: _answer(port, strangers) for port in inner if _answer(port, strangers)} == {}
+
+
+def _answer(port: int, context: ssl.SSLContext) -> bytes:
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 5) as plain,
+            context.wrap_socket(plain) as secured,
+        ):
+            secured.sendall(b"GET /dir/status HTTP/1.0\r\n\r\n")
+            return secured.recv(100)
+    except OSError:
+        return b""
+
+
+def test_the_doctor_finds_nothing_wrong_and_leaves_nothing(stack):
+    assert [finding for finding in doctor(stack.settings) if not finding.ok] == []
+    left = client(stack.settings, "govern").list_objects("lake", "quarantine/_doctor/")
+    assert list(left) == []
+
+
+def test_the_doctor_finds_roles_that_share_the_keys_of_one(stack):
+    keys = stack.settings.credentials("govern")
+    shared = read_settings(
+        {
+            "LAKEHOUSE_HOME": str(stack.settings.home),
+            "LAKEHOUSE_URL": "s3://lake",
+            "LAKEHOUSE_S3_ENDPOINT": keys.endpoint,
+            "LAKEHOUSE_S3_ACCESS_KEY": keys.access_key,
+            "LAKEHOUSE_S3_SECRET_KEY": keys.secret_key,
+        }
+    )
+    wrong = {finding.name: finding.detail for finding in doctor(shared) if not finding.ok}
+    assert set(wrong) == {f"the rights of {role}" for role in ROLES if role != "govern"}
+    assert "read in landing/objects is allowed" in wrong["the rights of read"]
+    assert "remove in landing/objects is allowed" in wrong["the rights of ingest"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_reaches_what_lies_beside_the_lakes_folders(stack, role):
+    own = client(stack.settings, role)
+    for asked in (
+        lambda: list(own.list_objects("lake")),
+        lambda: own.put_object("lake", "elsewhere/x", io.BytesIO(b"x"), 1),
+        lambda: own.get_object("lake", "elsewhere/x"),
+        lambda: own.make_bucket("another"),
+        lambda: own.delete_bucket_policy("lake"),
+    ):
+        with pytest.raises(S3Error) as caught:
+            asked()
+        assert caught.value.code == "AccessDenied"
+
+
+def test_delta_tables_are_written_and_read_with_the_rights_of_a_role(stack):
+    place = "s3://lake/silver/of_a_test"
+    write_deltalake(place, table({"a": [1]}), storage_options=options(stack, "refine"))
+    assert DeltaTable(place, storage_options=options(stack, "read")).version() == 0
+    with pytest.raises(OSError, match="privileges"):
+        DeltaTable(place, storage_options=options(stack, "ingest"))
+
+
+def test_airflow_asks_who_comes(stack):
+    assert ask(stack, "/api/v2/dags")[0] == 401
+    assert ask(stack, "/auth/token", {"username": "admin", "password": "admin"})[0] == 401
+    assert ask(stack, "/api/v2/dags", token=sign_in(stack))[0] == 200
+
+
+@pytest.mark.parametrize("names", [("store",), ("postgres",), NAMES], ids=lambda names: names[0])
+def test_what_is_killed_heals(stack, names):
+    before = pids(stack)
+    kill(stack, names)
+    assert not status(stack.settings).healthy
+    until(lambda: status(stack.settings).healthy)
+    after = pids(stack)
+    assert {name for name in PARTS if before[name] != after[name]} >= set(names)
+    assert after["supervisor"] == before["supervisor"]
+
+
+@pytest.mark.parametrize("names", [("supervisor",), PARTS], ids=["the supervisor", "everything"])
+def test_up_heals_a_kill_and_everything_known_is_kept(stack, names):
+    govern, name = client(stack.settings, "govern"), f"kept_{len(names)}"
+    govern.put_object("lake", f"quarantine/{name}", io.BytesIO(b"kept"), 4)
+    variable = {"key": name, "value": "kept"}
+    assert ask(stack, "/api/v2/variables", variable, sign_in(stack))[0] == 201
+    kill(stack, names)
+    stack.up()
+    assert status(stack.settings).healthy
+    assert govern.get_object("lake", f"quarantine/{name}").read() == b"kept"
+    code, found = ask(stack, f"/api/v2/variables/{name}", token=sign_in(stack))
+    assert (code, found["value"]) == (200, "kept")
+
+
+UP = "from lakehouse.settings import read_settings\nfrom lakehouse.stack import up\nup(read_settings(), print)"
+
+
+def test_after_down_nothing_runs_and_of_two_ups_at_once_one_starts_the_same_stack(stack):
+    before, known = processes(stack), access(stack.settings)
+    client(stack.settings, "govern").put_object("lake", "gold/kept", io.BytesIO(b"kept"), 4)
+    assert stack.down()[-1].startswith("stopped")
+    assert [process for process in before if process.is_running()] == []
+    assert not any(part.healthy for part in status(stack.settings).components)
+    assert stack.down() == ["the stack is not running"]
+
+    environment = {**os.environ, **stack.settings.environment}
+    ups = [
+        subprocess.Popen((sys.executable, "-c", UP), env=environment, stdout=-1, text=True)
+        for _ in range(2)
+    ]
+    said = [up.communicate(timeout=120)[0] for up in ups]
+    assert [up.returncode for up in ups] == [0, 0]
+    assert sum("starting store" in one or "starting postgres" in one for one in said) == 1
+    assert sum("waiting for it" in one and "already running" in one for one in said) == 1
+    assert all("the stack is up" in one for one in said)
+    assert access(stack.settings) == known
+    kept = client(stack.settings, "govern").get_object("lake", "gold/kept")
+    assert kept.read() == b"kept"

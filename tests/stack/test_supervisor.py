@@ -1,0 +1,140 @@
+"""The supervisor starts in order, starts again what dies, gives up while starting, and ends all."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lakehouse.stack.component import Component
+from lakehouse.stack.places import Places, read_json
+from lakehouse.stack.process import Process, recorded
+from lakehouse.stack.supervisor import Supervisor
+
+STAYS = "import time; time.sleep(60)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {STAYS}"
+DIES = "raise SystemExit(3)"
+
+
+def until(found: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for something another process does; fail when it does not."""
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+class Keeper:
+    """A supervisor in a thread."""
+
+    def __init__(self, home: Path, *stages: list[Component]) -> None:
+        self.places = Places(home)
+        self.places.prepare()
+        self.supervisor = Supervisor(self.places, stages)
+        self.result: list[int] = []
+        self._thread = threading.Thread(target=lambda: self.result.append(self.supervisor.run()))
+        self._thread.start()
+
+    @property
+    def state(self) -> dict:
+        return read_json(self.places.state)
+
+    def process(self, name: str) -> Process:
+        found = recorded(self.places.process(name))
+        assert found is not None
+        return found
+
+    def end(self) -> int:
+        self.supervisor.stop()
+        self._thread.join(20)
+        return self.result[0]
+
+
+@pytest.fixture
+def keep(tmp_path):
+    made: list[Keeper] = []
+
+    def make(*stages: list[Component]) -> Keeper:
+        made.append(Keeper(tmp_path / "home", *stages))
+        return made[-1]
+
+    yield make
+    for keeper in made:
+        keeper.end()
+
+
+def part(name: str, code: str = STAYS, **more) -> Component:
+    more = {"check": lambda: "", "stop_seconds": 2, **more}
+    return Component(name, (sys.executable, "-c", code), {"PATH": os.environ["PATH"]}, **more)
+
+
+def test_a_stage_starts_when_the_one_before_it_answers_and_is_settled(keep):
+    order: list[str] = []
+    keeper = keep(
+        [part("a", settle=lambda: order.append("a settled"))],
+        [part("b", prepare=lambda: order.append("b prepared"))],
+    )
+    until(lambda: keeper.state["phase"] == "running")
+    assert order == ["a settled", "b prepared"]
+    assert keeper.process("a").is_alive()
+    assert keeper.end() == 0
+
+
+def test_what_is_killed_starts_again_alone(keep):
+    keeper = keep([part("a"), part("b")])
+    until(lambda: keeper.state["phase"] == "running")
+    killed, other = keeper.process("a"), keeper.process("b")
+    os.kill(killed.pid, signal.SIGKILL)
+    until(lambda: keeper.process("a") != killed and keeper.process("a").is_alive())
+    assert keeper.process("b") == other
+    until(lambda: keeper.state["restarts"] == {"a": 1, "b": 0})
+
+
+def test_the_workers_of_what_died_do_not_outlive_it(keep, tmp_path):
+    worker = tmp_path / "worker"
+    code = f"import os, pathlib\npid = os.fork()\nif pid: pathlib.Path({str(worker)!r}).write_text(str(pid))\n{STAYS}"
+    keeper = keep([part("a", code)])
+    until(lambda: worker.is_file() and worker.read_text())
+    orphan = Process(int(worker.read_text()), keeper.process("a").started)
+    os.kill(keeper.process("a").pid, signal.SIGKILL)
+    until(lambda: not orphan.is_alive())
+
+
+def test_a_part_that_keeps_dying_while_starting_ends_the_start_and_says_where_to_read(keep):
+    keeper = keep([part("a"), part("b", DIES, check=lambda: "no answer")])
+    until(lambda: keeper.result, seconds=20)
+    state = keeper.state
+    assert keeper.result == [13]
+    assert state["phase"] == "failed"
+    assert state["message"].startswith("b ended 4 times")
+    assert state["hint"].endswith("logs/b.log")
+    assert recorded(keeper.places.process("a")) is None
+
+
+def test_an_end_is_orderly_and_kills_only_what_does_not_listen(keep):
+    keeper = keep([part("a")], [part("b", STUBBORN, stop_seconds=0.3)])
+    until(lambda: keeper.state["phase"] == "running")
+    processes = [keeper.process("a"), keeper.process("b")]
+    assert keeper.end() == 0
+    assert not [process for process in processes if process.is_alive()]
+
+
+def test_an_end_while_starting_leaves_nothing(keep):
+    keeper = keep([part("a", check=lambda: "not yet")])
+    until(lambda: recorded(keeper.places.process("a")))
+    process = keeper.process("a")
+    assert keeper.end() == 0
+    assert not process.is_alive()
+
+
+def test_the_environment_of_a_part_is_what_was_given_and_its_output_goes_to_its_log(keep):
+    code = f"import os; print(sorted(os.environ), flush=True); {STAYS}"
+    keeper = keep([part("a", code)])
+    log = keeper.places.logs / "a.log"
+    until(lambda: log.is_file() and log.read_text().endswith("\n"))
+    assert set(eval(log.read_text())) <= {"PATH", "LC_CTYPE"}
+    assert log.stat().st_mode & 0o077 == 0
