@@ -150,10 +150,11 @@ def _doctor(settings: Settings, _: argparse.Namespace) -> None:
 
 def _demo(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.airflow.demo import run_demo
+    from lakehouse.stack.airflow import access
     from lakehouse.stack.control import up
 
     up(settings, say)
-    run_demo(settings, say, patients=told.patients)
+    run_demo(settings, say, patients=told.patients, access=access(settings))
 
 
 def _land(settings: Settings, told: argparse.Namespace) -> None:

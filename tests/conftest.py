@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from lakehouse.storage.lake import Lake
 from tests.workbench import lake_at
+
+# the same examples on every run: a red build says something about the change that made it
+hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture

@@ -101,7 +101,9 @@ def ingest(lake: Lake, feed: str = "north_ehr") -> Loaded:
     return total
 
 
-def take(lake: Lake, *resources: Resource, feed: str = "north_ehr", name: str = "x.ndjson") -> Loaded:
+def take(
+    lake: Lake, *resources: Resource, feed: str = "north_ehr", name: str = "x.ndjson"
+) -> Loaded:
     """Deliver these resources in one file and load it."""
     drop(lake, feed, name, resources)
     return ingest(lake, feed)

@@ -50,6 +50,10 @@ class Run:
         """True when nothing of it will run any more."""
         return self.state in _ENDED
 
+    def has_begun(self, since: datetime) -> bool:
+        """True when it began then or later."""
+        return self.started_at is not None and self.started_at >= since
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -113,16 +117,18 @@ class Api:
         )
 
     def runs(self, since: datetime) -> list[Run]:
-        """The runs of all DAGs that were asked for since then."""
-        found = self._pages("/api/v2/dags/~/dagRuns", "dag_runs", since)
-        return [
+        """Of the newest runs of all DAGs those that began since then or are not over."""
+        path = f"/api/v2/dags/~/dagRuns?order_by=-run_after&limit={_MOST}"
+        found = [
             Run(told["dag_id"], told["dag_run_id"], str(told["state"]), _time(told["start_date"]))
-            for told in found
+            for told in self._ask("GET", path)["dag_runs"]
         ]
+        return [run for run in found if not run.is_over or run.has_begun(since)]
 
     def tasks(self, since: datetime) -> list[Task]:
-        """The task instances of these runs."""
-        found = self._pages("/api/v2/dags/~/dagRuns/~/taskInstances", "task_instances", since)
+        """The task instances of all DAGs that began since then."""
+        path = "/api/v2/dags/~/dagRuns/~/taskInstances"
+        found = self._pages(path, "task_instances", {"start_date_gte": since.isoformat()})
         return [
             Task(
                 told["dag_id"],
@@ -134,6 +140,7 @@ class Api:
                 _time(told["end_date"]),
             )
             for told in found
+            if told["start_date"]  # the filter lets through what never began
         ]
 
     def is_called(self, dag_id: str) -> bool:
@@ -144,12 +151,12 @@ class Api:
             return False
         return bool(told["queued_events"])
 
-    def _pages(self, path: str, name: str, since: datetime) -> list[dict[str, Any]]:
+    def _pages(self, path: str, name: str, wanted: dict[str, str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         total = 1
         while len(found) < total:
-            query = {"run_after_gte": since.isoformat(), "limit": _MOST, "offset": len(found)}
-            answer = self._ask("GET", f"{path}?{urllib.parse.urlencode(query)}")
+            query = urllib.parse.urlencode(wanted | {"limit": _MOST, "offset": len(found)})
+            answer = self._ask("GET", f"{path}?{query}")
             total = answer["total_entries"] if answer[name] else 0
             found += answer[name]
         return found

@@ -76,9 +76,9 @@ def run_demo(settings: Settings, say: Say, *, patients: int, access: Access) -> 
     delivered = Delivered(settings)
     for delivery in DELIVERIES:
         if delivery.export in delivered.exports():
-            say(f"{delivery.about}: done before")
+            say(f"\n{delivery.about}: done before")
             continue
-        say(f"{delivery.about}\n")
+        say(f"\n{delivery.about}\n")
         _bring(settings, say, api, feeds, delivery, patients)
         if delivery is DELIVERIES[-1]:
             _care(say, api)

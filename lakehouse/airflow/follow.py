@@ -1,5 +1,6 @@
 """Follows what the real Airflow does until a river of runs has come to rest."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -36,9 +37,9 @@ class Progress:
 
     def _rewrite(self, tasks: list[Task]) -> None:
         running = sorted({f"{t.dag_id}.{t.task_id}" for t in tasks if t.state == "running"})
-        done = sum(task.is_over for task in tasks)
-        line = f"  … {done} of {len(tasks)} tasks done; running: {', '.join(running) or 'none'}"
-        sys.stdout.write(f"\r\x1b[2K{line[:100]}")
+        line = f"  … {', '.join(running) or 'Airflow is choosing what to run'}"
+        room = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be wiped
+        sys.stdout.write(f"\r\x1b[2K{line[:room]}")
         sys.stdout.flush()
 
     def _wipe(self) -> None:

@@ -81,14 +81,16 @@ class _Counted:
         return True
 
     def readinto(self, buffer: memoryview) -> int:
-        found = self._stream.read(len(buffer))
-        buffer[: len(found)] = found
-        self.count += len(found)
-        return len(found)
+        size = 0
+        while size < len(buffer) and (found := self._stream.read(len(buffer) - size)):
+            buffer[size : size + len(found)] = found
+            size += len(found)
+        self.count += size
+        return size
 
 
 def read_lines(stream: BinaryIO) -> Iterator[list[Line]]:
-    """Yield the lines of a stream some MiB at a time; blank ones are there with blank content.
+    """Yield the lines of a stream some at a time; blank ones are there with blank content.
 
     What ends a gzip early is one refused line at the place where reading stopped.
     """
@@ -97,21 +99,21 @@ def read_lines(stream: BinaryIO) -> Iterator[list[Line]]:
     while chunk := source.chunk():
         parts = (rest + chunk).split(b"\n")
         rest = parts.pop()
-        lines = list(_numbered(parts, at, skipping))
-        if parts:
+        for first in range(0, len(parts), _MOST_LINES):
+            yield list(_numbered(parts[first : first + _MOST_LINES], at, skipping))
             skipping = False
         if len(rest) > LONGEST_LINE and not skipping:
             at.number += 1
-            lines.append(Line(at.number, at.offset, rest[:_PREVIEW], "line is too long"))
+            yield [Line(at.number, at.offset, rest[:_PREVIEW], "line is too long")]
             skipping = True
         if skipping:
             at.offset += len(rest)
             rest = b""
-        yield lines
     yield list(_end(source, at, rest, skipping))
 
 
 _PREVIEW = 64 * 2**10
+_MOST_LINES = 2**16
 
 
 def _numbered(parts: list[bytes], at: _Position, skipping: bool) -> Iterator[Line]:

@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.ingest.landing import LEDGER, object_key
-from lakehouse.ingest.origin import Origin, Reader
+from lakehouse.ingest.origin import Origin, Parsed, Reader, joined
 from lakehouse.ingest.stage import Stage
 from lakehouse.ingest.versions import Versions
 from lakehouse.lineage import collect
@@ -121,35 +121,30 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
             for stored in (refused, seen, main)
         ]
         loaded = Loaded()
-        for entry in entries:
-            _read(lake, reader, entry, versions, stages, loaded)
+        for parsed in joined(_read(lake, reader, entries)):
+            _judge(parsed, versions, stages, loaded)
         # what was refused commits first: nobody sees a table whose quarantine is still to come
         for stored, stage in zip((refused, seen, main), stages, strict=True):
             _commit(stored, stage, feed, entries[-1].sequence, loaded, always=stored is main)
     return loaded
 
 
-def _read(
-    lake: Lake,
-    reader: Reader,
-    entry: Origin,
-    versions: Versions,
-    stages: list[Stage],
-    loaded: Loaded,
-) -> None:
-    refused, seen, main = stages
-    with lake.objects.open(object_key(entry.object_id)) as stream:
-        for parsed in reader.read(stream, entry):
-            judged = versions.judge(parsed.rows)
-            refused.add(parsed.refused)
-            seen.add(judged.seen)
-            main.add(judged.news)
-            loaded.records += parsed.lines
-            loaded.blank += parsed.blank
-            loaded.unchanged += judged.unchanged
-            loaded.quarantined += parsed.refused.num_rows
-            loaded.good += parsed.lines - parsed.blank - judged.unchanged - parsed.refused.num_rows
-    collect.read([collect.Dataset(f"landing/{entry.object_id}", bytes=entry.bytes)])
+def _read(lake: Lake, reader: Reader, entries: list[Origin]) -> Iterator[Parsed]:
+    for entry in entries:
+        with lake.objects.open(object_key(entry.object_id)) as stream:
+            yield from reader.read(stream, entry)
+        collect.read([collect.Dataset(f"landing/{entry.object_id}", bytes=entry.bytes)])
+
+
+def _judge(parsed: Parsed, versions: Versions, stages: list[Stage], loaded: Loaded) -> None:
+    judged = versions.judge(parsed.rows)
+    for stage, rows in zip(stages, (parsed.refused, judged.seen, judged.news), strict=True):
+        stage.add(rows)
+    loaded.records += parsed.lines
+    loaded.blank += parsed.blank
+    loaded.unchanged += judged.unchanged
+    loaded.quarantined += parsed.refused.num_rows
+    loaded.good += parsed.lines - parsed.blank - judged.unchanged - parsed.refused.num_rows
 
 
 def _commit(

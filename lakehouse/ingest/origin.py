@@ -1,11 +1,13 @@
 """Where records come from, and what a reader makes of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
+
+_PIECE_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,31 @@ class Parsed:
     refused: pa.RecordBatch
     lines: int
     blank: int
+
+
+def joined(pieces: Iterable[Parsed]) -> Iterator[Parsed]:
+    """The same records in their order, where many small pieces have become one large piece."""
+    waiting: list[Parsed] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += piece.rows.nbytes + piece.refused.nbytes
+        if size > _PIECE_BYTES:
+            yield _join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield _join(waiting)
+
+
+def _join(pieces: list[Parsed]) -> Parsed:
+    if len(pieces) == 1:
+        return pieces[0]
+    return Parsed(
+        pa.concat_batches([piece.rows for piece in pieces]),
+        pa.concat_batches([piece.refused for piece in pieces]),
+        sum(piece.lines for piece in pieces),
+        sum(piece.blank for piece in pieces),
+    )
 
 
 class Reader(Protocol):

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ class Stage:
     def __init__(self, schema: pa.Schema, spill: Path) -> None:
         self.schema = schema
         self.rows = 0
+        self._counts: Counter[int] = Counter()
         self._spill = spill
         self._batches: list[pa.RecordBatch] = []
         self._bytes = 0
@@ -44,6 +46,8 @@ class Stage:
             return
         batch = rows.select(self.schema.names).cast(self.schema)
         self.rows += batch.num_rows
+        for counted in pc.value_counts(batch["_sequence"]).to_pylist():
+            self._counts[counted["values"]] += counted["counts"]
         self._bytes += batch.nbytes
         self._batches.append(batch)
         if self._bytes > _MEMORY_BYTES:
@@ -56,8 +60,7 @@ class Stage:
 
     def count_after(self, sequence: int) -> int:
         """How many rows `after` gives."""
-        self._seal()
-        return sum(batch.num_rows for batch in self._read(sequence))
+        return sum(count for entry, count in self._counts.items() if entry > sequence)
 
     def _flush(self) -> None:
         if self._file is None:

@@ -62,22 +62,21 @@ class Versions:
         self._is_empty = engine.count(f"select count(*) from {_KNOWN}") == 0
 
     def judge(self, rows: pa.RecordBatch) -> Judged:
-        """Split rows of one object, in their order."""
-        keys = list(zip(*(rows[name].to_pylist() for name in _KEY), strict=True))
+        """Split rows of one object, or of several, in their order."""
         known = self._known(rows)
-        if not known and len(set(keys)) == len(keys):
+        if not known and _are_distinct(rows):
             self._remember(rows)
             return Judged(rows, rows.slice(0, 0), 0)
-        news, seen = self._split(rows, keys, known)
+        news, seen = self._split(rows, known)
         fresh = rows.filter(pa.array(news, pa.bool_()))
         later = rows.filter(pa.array(seen, pa.bool_()))
         self._remember(fresh, later)
-        lines = set(rows["_line"].to_pylist())
-        return Judged(fresh, later, len(lines - set(fresh["_line"].to_pylist())))
+        return Judged(fresh, later, len(_lines(rows) - _lines(fresh)))
 
     def _split(
-        self, rows: pa.RecordBatch, keys: list[Any], known: dict[int, list[_Version]]
+        self, rows: pa.RecordBatch, known: dict[int, list[_Version]]
     ) -> tuple[list[bool], list[bool]]:
+        keys = zip(*(rows[name].to_pylist() for name in _KEY), strict=True)
         recent: dict[Any, list[_Version]] = {}
         news, seen = [], []
         for place, (key, version) in enumerate(zip(keys, _versions(rows), strict=True)):
@@ -116,6 +115,15 @@ class Versions:
                        coalesce(fhir_version_number(version_id), -1), _sequence, _line
                 from judged""")
             self._engine.unregister("judged")
+
+
+def _are_distinct(rows: pa.RecordBatch) -> bool:
+    keys = pa.table({name: rows[name] for name in _KEY})
+    return bool(keys.group_by(list(_KEY)).aggregate([]).num_rows == keys.num_rows)
+
+
+def _lines(rows: pa.RecordBatch) -> set[tuple[int, int]]:
+    return set(zip(rows["_sequence"].to_pylist(), rows["_line"].to_pylist(), strict=True))
 
 
 def _compare(version: _Version, before: list[_Version]) -> tuple[bool, bool]:

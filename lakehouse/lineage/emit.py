@@ -40,7 +40,10 @@ def running(job: str, settings: Settings) -> Iterator[Running]:
     except BaseException as error:
         _tell(settings, RunState.FAIL, type(error).__name__)
         raise
-    _tell(settings, RunState.COMPLETE)
+    else:
+        _tell(settings, RunState.COMPLETE)
+    finally:
+        collect.begin("", "")
 
 
 def emit(settings: Settings, event: RunEvent) -> None:

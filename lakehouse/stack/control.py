@@ -84,7 +84,7 @@ def down(settings: Settings, say: Say) -> None:
                 kill_session(keeper)
         _end_leftovers(places)
         if keeper:
-            say("stopped; the lake and its history stay in " + str(settings.home))
+            say(f"stopped; the lake and its history stay in {settings.home}")
 
 
 def status(settings: Settings) -> StackStatus:
@@ -155,15 +155,7 @@ def _launch(settings: Settings, places: Places) -> Process:
 
 def _await_health(settings: Settings, keeper: Process, say: Say) -> None:
     places = Places(settings.home)
-    told = ""
-    while (state := read_json(places.state)).get("phase") == "starting":
-        step = str(state.get("step", ""))
-        if step and step != told:
-            say(f"starting {step}" if not step.endswith("answers") else step)
-            told = step
-        _require_alive(keeper, places)
-        time.sleep(_LOOK_SECONDS)
-    _require_started(keeper, places)
+    _follow_start(places, keeper, say)
     end = time.monotonic() + _HEAL_SECONDS
     while not (found := status(settings)).healthy:
         _require_alive(keeper, places)
@@ -171,6 +163,21 @@ def _await_health(settings: Settings, keeper: Process, say: Say) -> None:
             ill = ", ".join(part.name for part in found.components if not part.healthy)
             raise StoreError(f"not healthy: {ill}", hint=f"read the files in {places.logs}")
         time.sleep(_LOOK_SECONDS)
+
+
+def _follow_start(places: Places, keeper: Process, say: Say) -> None:
+    told, phase = 0, "starting"
+    while phase == "starting":
+        state = read_json(places.state)
+        phase, steps = state["phase"], state.get("steps", [])
+        if told or phase == "starting":
+            for step in steps[told:]:
+                say(step)
+            told = len(steps)
+        if phase == "starting":
+            _require_alive(keeper, places)
+            time.sleep(_LOOK_SECONDS)
+    _require_started(keeper, places)
 
 
 def _greet(settings: Settings, say: Say) -> None:

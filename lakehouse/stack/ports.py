@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -59,25 +59,30 @@ def require_same(settings: Settings) -> None:
             )
 
 
-def inner_ports(settings: Settings, names: Iterable[str]) -> dict[str, int]:
-    """Return a free port for each name: the recorded one where it is still free, else another."""
+def inner_ports(settings: Settings, twins: Mapping[str, int]) -> dict[str, int]:
+    """Return a free port for each name: the recorded one where it is still free, else another.
+
+    The value of a name is the distance to a second port that must be free as well, or 0.
+    """
     path = Places(settings.home).inner_ports
     recorded = read_json(path)
     taken = set(settings.ports.values())
     chosen: dict[str, int] = {}
-    for name in names:
+    for name, twin in twins.items():
         port = int(recorded.get(name, 0))
-        chosen[name] = port if port and port not in taken and is_free(port) else find(taken)
-        taken.add(chosen[name])
+        chosen[name] = port if port and _are_free(port, twin, taken) else find(twin, taken)
+        taken |= {chosen[name], chosen[name] + twin}
     write_json(path, {**recorded, **chosen})
     return chosen
 
 
-def find(taken: Iterable[int] = ()) -> int:
-    """Return a port that nobody listens on now, and that is not among `taken`."""
-    free = (port for port in iter(_any_port, None) if port not in taken and is_free(port))
-    return next(free)
+def find(twin: int = 0, taken: Collection[int] = ()) -> int:
+    """Return a port that is free now and not `taken`, like the one in `twin` steps from it."""
+    while True:
+        port = _LEAST + secrets.randbelow(_MOST - _LEAST)
+        if _are_free(port, twin, taken):
+            return port
 
 
-def _any_port() -> int:
-    return _LEAST + secrets.randbelow(_MOST - _LEAST)
+def _are_free(port: int, twin: int, taken: Collection[int]) -> bool:
+    return all(one not in taken and is_free(one) for one in {port, port + twin})

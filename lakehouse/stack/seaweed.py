@@ -18,7 +18,9 @@ from lakehouse.stack.ports import LOOPBACK, inner_ports
 from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE, RIGHTS
 from lakehouse.stack.secrets import store_secrets
 
-_SERVERS = ("master", "volume", "filer", "admin")
+_SERVERS = ("master", "volume", "filer")
+# The store's own worker looks for the administration's gRPC port at this distance, whatever is set.
+_TWINS = {"s3.port.grpc": 0, "admin.port.grpc": -10_000}
 _TOKENS = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
 _CALLS = (
     *(f"GRPC_{part}" for part in ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")),
@@ -46,7 +48,7 @@ def arguments(settings: Settings) -> tuple[str, ...]:
         "master.volumeSizeLimitMB": _VOLUME_MIB,
         "webdav": "false",
         "admin.ui": "false",
-        **inner_ports(settings, _inner_names()),
+        **_inner(settings),
     }
     flags = (f"-{name}={value}" for name, value in options.items())
     return (str(_binary()), "-logtostderr=true", "mini", *flags)
@@ -119,9 +121,10 @@ def _binary() -> Path:
     )
 
 
-def _inner_names() -> list[str]:
+def _inner(settings: Settings) -> dict[str, int]:
     names = [f"{server}.port{kind}" for server in _SERVERS for kind in ("", ".grpc")]
-    return [*names, "s3.port.grpc"]
+    chosen = inner_ports(settings, {**dict.fromkeys(names, 0), **_TWINS})
+    return {**chosen, "admin.port": chosen["admin.port.grpc"] + _TWINS["admin.port.grpc"]}
 
 
 def _identities_file(places: Places) -> Path:

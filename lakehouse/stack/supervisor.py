@@ -51,6 +51,7 @@ class Supervisor:
         self._places = places
         self._stages = stages
         self._kept: dict[str, Kept] = {}
+        self._steps: list[str] = []
         self._stopping = threading.Event()
         self._report("starting")
 
@@ -76,7 +77,7 @@ class Supervisor:
     def _start(self) -> None:
         for stage in self._stages:
             for component in stage:
-                self._report("starting", step=component.name)
+                self._tell(f"starting {component.name}")
                 self._launch(component)
             self._await(stage)
         self._report("running")
@@ -100,7 +101,7 @@ class Supervisor:
             self._give_up(end, waiting)
             for component in [waits for waits in waiting if not waits.check()]:
                 component.settle()
-                self._report("starting", step=f"{component.name} answers")
+                self._tell(f"{component.name} answers")
                 waiting.remove(component)
             self._pause()
 
@@ -158,9 +159,13 @@ class Supervisor:
             end_components(self._places, stage)
         _log.info("stopped", component=NAME)
 
-    def _report(self, phase: str, *, step: str = "", message: str = "", hint: str = "") -> None:
+    def _tell(self, step: str) -> None:
+        self._steps.append(step)
+        self._report("starting")
+
+    def _report(self, phase: str, *, message: str = "", hint: str = "") -> None:
         restarts = {name: kept.restarts for name, kept in self._kept.items()}
-        told = {"phase": phase, "step": step, "message": message, "hint": hint}
+        told = {"phase": phase, "steps": self._steps, "message": message, "hint": hint}
         write_json(self._places.state, {**told, "restarts": restarts})
 
 

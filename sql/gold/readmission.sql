@@ -9,7 +9,9 @@ owner: quality
 keep: 10 years
 checks:
   - expr: n_encounter >= 1
-  - one_of: {exclusion: [no discharge day, died, against advice, transferred out]}
+  - one_of: {exclusion: [after death, no discharge day, died, against advice, transferred out]}
+  - expr: exclusion is null or exclusion <> 'after death'
+    on_fail: warn
   - expr: (exclusion is null) = (is_readmitted is not null)
   - range: {days_to_next: [0, 40000]}
     on_fail: warn
@@ -24,7 +26,8 @@ checks:
 --            one that begins on the day of the discharge before it or on the next, where that discharge was a
 --            transfer: its disposition says so, or another organization admits. It is known by its first encounter.
 -- Index      Each episode with a known day of discharge from which the patient was discharged alive, not against
---            advice, and not to another hospital that reports nothing. A readmission may itself be an index.
+--            advice, and not to another hospital that reports nothing. A readmission may itself be an index. An
+--            admission after the patient's recorded death is a contradiction: no index, and nobody's readmission.
 -- Outcome    The next episode begins at most 30 days after the day of discharge (local days, 0 to 30), whatever its
 --            reason, unless it is planned; after a planned one nothing later counts for this index.
 -- Planned    Only what the record itself calls elective (Encounter.priority EL). The measure's algorithm that finds
@@ -111,30 +114,47 @@ episode as (
     arg_min(encounter_id, position) as encounter_id,
     arg_min(is_planned, position) as is_planned,
     min(admitted_on) as admitted_on,
+    min(admitted_at) as admitted_at,
     max(discharge) as discharge,
     count(*) as n_encounter
   from numbered
   group by patient_id, source, episode
 ),
 
-followed as (
+judged as (
   select
     episode.*,
     case
-      when episode.discharge is null then 'no discharge day'
-      when episode.discharge.is_death then 'died'
-      when patient.deceased_at <= episode.discharge.left_at then 'died'
-      when (patient.deceased_at is null or episode.discharge.left_at is null)
-        and patient.deceased_on <= episode.discharge.left_on then 'died'
-      when episode.discharge.is_against_advice then 'against advice'
-      when episode.discharge.is_transfer then 'transferred out'
-    end as exclusion,
-    lead(episode.encounter_id) over later as next_encounter_id,
-    lead(episode.admitted_on) over later as next_admitted_on,
-    lead(episode.is_planned) over later as is_next_planned
+      when patient.deceased_at < episode.admitted_at then true
+      when patient.deceased_at is null or episode.admitted_at is null then patient.deceased_on < episode.admitted_on
+      else false
+    end is true as is_after_death,
+    case
+      when patient.deceased_at <= episode.discharge.left_at then true
+      when patient.deceased_at is null or episode.discharge.left_at is null
+        then patient.deceased_on <= episode.discharge.left_on
+      else false
+    end is true as is_dead_at_discharge
   from episode
   left join silver.patient as patient using (patient_id)
-  window later as (partition by episode.patient_id order by episode.episode)
+),
+
+-- Who has died is not readmitted: admissions after the death follow one another, and no episode before it.
+followed as (
+  select
+    judged.*,
+    case
+      when is_after_death then 'after death'
+      when discharge is null then 'no discharge day'
+      when discharge.is_death or is_dead_at_discharge then 'died'
+      when discharge.is_against_advice then 'against advice'
+      when discharge.is_transfer then 'transferred out'
+    end as exclusion,
+    lead(encounter_id) over later as next_encounter_id,
+    lead(admitted_on) over later as next_admitted_on,
+    lead(is_planned) over later as is_next_planned
+  from judged
+  window later as (partition by patient_id, is_after_death order by episode)
 )
 
 select

@@ -1,5 +1,6 @@
 """One Airflow for these tests: its home is a folder of their own, its database migrated once."""
 
+import atexit
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from lakehouse.lineage.outbox import transport_config
 from lakehouse.settings import PROJECT, Settings, read_settings
 
 FOLDER = Path(tempfile.mkdtemp(prefix="lakehouse-airflow-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 CANARY = "Zanzibar-Canary"
 FEEDS = """
 [feed.ward]
@@ -67,12 +69,6 @@ os.environ |= {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.stack)
-
-
 @pytest.fixture(scope="session")
 def settings() -> Iterator[Settings]:
     """The lake that the DAGs of these tests see."""
@@ -83,7 +79,6 @@ def settings() -> Iterator[Settings]:
         for name, value in _LAKE.items():
             patch.setenv(name, value)
         yield read_settings()
-    shutil.rmtree(FOLDER)
 
 
 @pytest.fixture(scope="session")

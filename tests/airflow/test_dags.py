@@ -14,6 +14,8 @@ from lakehouse.catalog.load import Catalog
 from lakehouse.errors import PolicyError, QualityError, SpecError, StoreError
 from lakehouse.settings import PROJECT, Settings
 
+pytestmark = pytest.mark.stack
+
 DATA_LIBRARIES = {
     "deltalake", "duckdb", "minio", "numpy", "orjson", "pandas", "polars", "pyarrow", "sqlglot",
 }  # fmt: skip

@@ -77,13 +77,16 @@ def test_each_task_is_told_once_when_it_is_over_and_a_mapped_one_by_its_number()
     assert line.split() == ["ingest__a", "load[0]", "success", "2.0", "s"]
 
 
-class _Airflow(BaseHTTPRequestHandler):
-    """Answers as Airflow's API does to one user, in pages of two."""
+RUNS = [
+    ("d0", "success", START - timedelta(seconds=1)),
+    ("d1", "success", START),
+    ("d2", "queued", None),
+    ("d3", "running", START - timedelta(hours=1)),
+]
 
-    runs = tuple(
-        {"dag_id": f"d{n}", "dag_run_id": "r", "state": "success", "start_date": None}
-        for n in range(5)
-    )
+
+class _Airflow(BaseHTTPRequestHandler):
+    """Answers as Airflow's API does to one user, its task instances in pages of two."""
 
     def log_message(self, *_: Any) -> None:
         return
@@ -96,16 +99,27 @@ class _Airflow(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.headers["Authorization"] != "Bearer t0ken":
             self._answer(403, {})
-        elif "dagRuns" in self.path:
+        elif "taskInstances" in self.path:
             offset = int(self.path.rpartition("offset=")[2])
-            page = self.runs[offset : offset + 2]
-            self._answer(200, {"dag_runs": page, "total_entries": len(self.runs)})
+            page = [self._task(number) for number in range(6)][offset : offset + 2]
+            self._answer(200, {"task_instances": page, "total_entries": 6})
+        elif "dagRuns" in self.path:
+            self._answer(200, {"dag_runs": [self._run(*told) for told in RUNS]})
         elif self.path.endswith("/broken"):
             self._answer(500, {})
         elif self.path.endswith("/paused"):
             self._answer(200, {"is_paused": True})
         else:
             self._answer(404, {})
+
+    def _run(self, dag_id: str, state: str, start: datetime | None) -> dict[str, Any]:
+        begun = start.isoformat() if start else None
+        return {"dag_id": dag_id, "dag_run_id": "r", "state": state, "start_date": begun}
+
+    def _task(self, number: int) -> dict[str, Any]:
+        told = self._run("d1", "success", START)
+        never = {"start_date": None} if number == 5 else {}
+        return told | never | {"task_id": "load", "map_index": number, "end_date": None}
 
     def _answer(self, code: int, body: dict[str, Any]) -> None:
         self.send_response(code)
@@ -128,9 +142,14 @@ def access(url: str, password: str = "secret") -> Any:
     return SimpleNamespace(url=url, user="ada", password=password, password_file="nowhere")
 
 
-def test_all_pages_of_an_answer_are_read(url: str) -> None:
+def test_all_pages_of_an_answer_are_read_and_what_never_began_is_left_out(url: str) -> None:
     api = Api.sign_in(access(url))
-    assert [found.dag_id for found in api.runs(START)] == ["d0", "d1", "d2", "d3", "d4"]
+    assert [found.number for found in api.tasks(START)] == [0, 1, 2, 3, 4]
+
+
+def test_runs_that_began_in_time_and_runs_that_are_not_over_are_seen(url: str) -> None:
+    api = Api.sign_in(access(url))
+    assert [found.dag_id for found in api.runs(START)] == ["d1", "d2", "d3"]
 
 
 def test_a_wrong_password_is_refused_and_not_repeated(url: str) -> None:

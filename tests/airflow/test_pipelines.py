@@ -9,6 +9,8 @@ import pytest
 from lakehouse.settings import Settings
 from lakehouse.storage.lake import open_lake
 
+pytestmark = pytest.mark.stack
+
 CANARY = "Zanzibar-Canary"
 
 
@@ -112,6 +114,26 @@ def test_the_commit_names_the_run_that_the_event_names(refined: Any, settings: S
     state = open_lake(settings, "refine").open("silver.patient").state()
     assert state["run"] == complete["run"]["runId"]
     assert state["job"] == "refine.silver.patient"
+
+
+def test_whatever_runs_because_a_table_changed_is_told_its_version_and_counts(
+    ingested: Any, refined: Any
+) -> None:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.execute(
+            select(AssetModel.name, AssetEvent.extra).join(
+                AssetModel, AssetModel.id == AssetEvent.asset_id
+            )
+        ).all()
+    told = dict(map(tuple, reversed(found)))
+    assert told["bronze.fhir_resource"].items() >= {"version": 1, "good": 2}.items()
+    assert told["silver.patient"].items() >= {"version": 1, "rows": 2, "mode": "full"}.items()
+    assert told["bronze.fhir_seen"] == {}
+    assert CANARY not in str(found)
 
 
 def test_a_check_that_must_hold_fails_its_task_at_once_and_no_other(

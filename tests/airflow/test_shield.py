@@ -7,6 +7,8 @@ import pytest
 
 from lakehouse.errors import LakehouseError, QualityError, StoreError
 
+pytestmark = pytest.mark.stack
+
 CANARY = "Zanzibar-Canary"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from lakehouse.settings import Settings
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture
 def inbox(settings: Settings) -> Path:

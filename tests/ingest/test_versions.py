@@ -114,7 +114,11 @@ def test_a_version_id_that_is_no_whole_number_has_no_rank(lake: Lake) -> None:
     odd = [say("odd", f"n{n}", updated=day(1), version=v) for n, v in enumerate(spellings)]
     take(lake, *odd, *whole, *odd)
     assert set(current(lake).values()) == {"whole"}
-    take(lake, *odd, *[say("last", f"n{n}", updated=day(1), version=v) for n, v in enumerate(spellings)])
+    take(
+        lake,
+        *odd,
+        *[say("last", f"n{n}", updated=day(1), version=v) for n, v in enumerate(spellings)],
+    )
     assert set(current(lake).values()) == {"whole"}
 
 

@@ -29,6 +29,12 @@ def test_start_and_complete_are_told_of_one_run(settings: Settings) -> None:
     assert complete["outputs"][0]["namespace"] == f"file://{settings.lake_url()}"
 
 
+def test_what_comes_behind_a_run_does_not_belong_to_it(settings: Settings) -> None:
+    with running("run.land.north", settings):
+        pass
+    assert collect.current_run() == ("", "")
+
+
 def test_nothing_of_one_run_is_told_of_the_next(settings: Settings) -> None:
     with running("run.land.north", settings):
         collect.wrote(collect.Dataset("landing.ledger", 1))

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS, Catalog
 from lakehouse.settings import PROJECT
@@ -121,13 +122,13 @@ class Tables:
         self.db.execute(f"create or replace table {name} ({typed})")
 
     def _insert(self, name: str, rows: list[dict[str, Any]]) -> None:
-        known = CATALOG.table(name).columns
-        for row in rows:
-            told = {column: value for column, value in row.items() if column in known}
-            marks = ", ".join("?" for _ in told)
-            self.db.execute(
-                f"insert into {name} ({', '.join(told)}) values ({marks})", list(told.values())
-            )
+        if not rows:
+            return
+        known = [column for column in CATALOG.table(name).columns if any(column in r for r in rows)]
+        told = pa.table({column: [row.get(column) for row in rows] for column in known})
+        self.db.register("told", told)
+        listed = ", ".join(known)
+        self.db.execute(f"insert into {name} ({listed}) select {listed} from told")
 
     def _row(self, resource: dict[str, Any], source: str, at: str, line: int) -> dict[str, Any]:
         kind, identity = resource["resourceType"], resource["id"]

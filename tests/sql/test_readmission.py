@@ -191,6 +191,10 @@ discharged | more        | deaths                                   | exclusion
 10 7       |             | p1 - none - 2026-01-11                   | -
 10 7       |             | p1 - none - none                         | -
 10 7       |             | p2 - none - 2026-01-10                   | -
+10 7       |             | p1 - 2026-01-05 09:59:59Z - 2026-01-05   | after death
+10 7       |             | p1 - 2026-01-05 10:00:00Z - 2026-01-05   | died
+10 7       |             | p1 - none - 2026-01-05                   | died
+10 7       |             | p1 - none - 2026-01-04                   | after death
 """
 
 
@@ -202,6 +206,21 @@ def test_what_is_no_index_says_why_and_has_no_outcome(
     given(tables, f"e1 | 5 10 | {discharged} | {more}", drawn)
     outcome = "false" if exclusion == "-" else "-"
     assert tables.draw("gold.readmission", ["exclusion", "is_readmitted"]) == [(exclusion, outcome)]
+
+
+def test_an_admission_after_the_death_is_nobodys_readmission(tables: Tables) -> None:
+    stays = "e1 | 1 10 | 3 10 |\ne2 | 10 10 | 12 10 |\ne3 | 15 10 | 16 10 |"
+    given(tables, stays, "p1 | 2026-01-05 00:00:00Z | 2026-01-05")
+    tables.holds(
+        "gold.readmission",
+        """
+        encounter_id | exclusion   | is_readmitted | next_encounter_id
+        e1           | -           | false         | -
+        e2           | after death | -             | e3
+        e3           | after death | -             | -
+        """,
+    )
+    assert list(tables.broken("gold.readmission").values()) == [2]
 
 
 def test_a_stay_nobody_closed_swallows_no_later_one(tables: Tables) -> None:

@@ -41,7 +41,7 @@ def test_a_server_on_all_addresses_takes_the_port_too():
 
 
 def test_inner_ports_are_kept_as_long_as_they_are_free(configure):
-    settings, names = configure(), [f"part-{number}" for number in range(9)]
+    settings, names = configure(), {f"part-{number}": 0 for number in range(9)}
     first = inner_ports(settings, names)
     assert len(set(first.values())) == len(names)
     assert inner_ports(settings, names) == first
@@ -52,10 +52,19 @@ def test_inner_ports_are_kept_as_long_as_they_are_free(configure):
     assert {name for name in names if first[name] != second[name]} == {"part-3"}
 
 
+def test_a_port_with_a_twin_is_chosen_where_both_are_free(configure, taken):
+    settings = configure()
+    write_json(Places(settings.home).inner_ports, {"part": taken + 7})
+    port = inner_ports(settings, {"part": -7, "other": 0})["part"]
+    assert port != taken + 7
+    assert is_free(port)
+    assert is_free(port - 7)
+
+
 def test_an_inner_port_never_is_one_that_people_use(configure):
     settings = configure()
     write_json(Places(settings.home).inner_ports, {"part": settings.ports["s3"]})
-    assert inner_ports(settings, ["part"])["part"] != settings.ports["s3"]
+    assert inner_ports(settings, {"part": 0})["part"] != settings.ports["s3"]
 
 
 def test_a_port_set_by_hand_that_is_not_the_running_stacks_is_refused(configure):

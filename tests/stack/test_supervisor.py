@@ -96,7 +96,12 @@ def test_what_is_killed_starts_again_alone(keep):
 
 def test_the_workers_of_what_died_do_not_outlive_it(keep, tmp_path):
     worker = tmp_path / "worker"
-    code = f"import os, pathlib\npid = os.fork()\nif pid: pathlib.Path({str(worker)!r}).write_text(str(pid))\n{STAYS}"
+    code = f"""
+import os, pathlib
+if pid := os.fork():
+    pathlib.Path({str(worker)!r}).write_text(str(pid))
+{STAYS}
+"""
     keeper = keep([part("a", code)])
     until(lambda: worker.is_file() and worker.read_text())
     orphan = Process(int(worker.read_text()), keeper.process("a").started)
