@@ -131,9 +131,8 @@ def _status(settings: Settings, told: argparse.Namespace) -> None:
         say(json.dumps(asdict(found)))
         return
     for component in found.components:
-        say(
-            f"{component.name:<16} {'healthy' if component.healthy else 'DOWN':<8} {component.detail}"
-        )
+        health = "healthy" if component.healthy else "DOWN"
+        say(f"{component.name:<21} {health:<7} {component.detail}")
 
 
 def _doctor(settings: Settings, _: argparse.Namespace) -> None:

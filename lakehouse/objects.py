@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast, TypeVar
+from typing import BinaryIO, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 import urllib3

@@ -94,7 +94,7 @@ class Settings:
         if not identity:
             raise SpecError(
                 f"no keys for the role {role} are known here",
-                hint="set LAKEHOUSE_S3_ENDPOINT, LAKEHOUSE_S3_ACCESS_KEY and LAKEHOUSE_S3_SECRET_KEY",
+                hint="set LAKEHOUSE_S3_ENDPOINT and its keys (docs/settings.md)",
             )
         return Credentials(
             str(self._recorded()["endpoint"]), identity["access_key"], identity["secret_key"]

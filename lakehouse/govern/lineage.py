@@ -266,11 +266,11 @@ def _emit_again(lake: Lake, commit: Commit) -> None:
     run = collect.Collected(
         str(state.get("run") or generate_new_uuid()), str(state.get("job") or "unknown")
     )
-    run.outputs[commit.table] = collect.Dataset(
+    run.outputs[commit.table, commit.version] = collect.Dataset(
         commit.table, commit.version, rows=rows, bytes=size, quarantined=state.get("quarantined")
     )
     for name, version in dict(state.get("inputs", {})).items():
-        run.inputs[name] = collect.Dataset(name, version)
+        run.inputs[name, version] = collect.Dataset(name, version)
     event = run_event(RunState.COMPLETE, lake.namespace, run, reconstructed_at=commit.at)
     emit(lake.settings, event)
 

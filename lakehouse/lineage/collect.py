@@ -49,12 +49,12 @@ class Dataset:
 
 @dataclass(slots=True)
 class Collected:
-    """The inputs and outputs of one run, one entry a name."""
+    """The inputs and outputs of one run, one entry a name and version."""
 
     run_id: str = ""
     job: str = ""
-    inputs: dict[str, Dataset] = field(default_factory=dict)
-    outputs: dict[str, Dataset] = field(default_factory=dict)
+    inputs: dict[tuple[str, int | None], Dataset] = field(default_factory=dict)
+    outputs: dict[tuple[str, int | None], Dataset] = field(default_factory=dict)
 
 
 _current = Collected()
@@ -73,12 +73,12 @@ def current_run() -> tuple[str, str]:
 
 def read(datasets: Iterable[Dataset]) -> None:
     """Report inputs of the work now running."""
-    _current.inputs.update({dataset.name: dataset for dataset in datasets})
+    _current.inputs.update({(dataset.name, dataset.version): dataset for dataset in datasets})
 
 
 def wrote(dataset: Dataset) -> None:
     """Report an output of the work now running."""
-    _current.outputs[dataset.name] = dataset
+    _current.outputs[dataset.name, dataset.version] = dataset
 
 
 def collected() -> Collected:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **plain,
         "MINIO_ROOT_USER": keys["admin_access_key"],
         "MINIO_ROOT_PASSWORD": keys["admin_secret_key"],
+        "MINIO_KMS_SECRET_KEY": f"lake:{b64encode(bytes.fromhex(keys['encryption_key'])).decode()}",
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
         "MINIO_CALLHOME_ENABLE": "off",

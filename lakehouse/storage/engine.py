@@ -32,7 +32,7 @@ follows gets the same code without a third of a second of hashing."""
 class Engine:
     """One DuckDB connection that sees the lake and nothing else of this machine.
 
-    Models run in it as they stand: each table they read is a view of that name, pinned to a version.
+    Models run in it as they stand: each table they read is a view of that name at one version.
     """
 
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:

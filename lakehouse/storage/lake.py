@@ -25,6 +25,7 @@ from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Phi, Table
 from lakehouse.errors import StoreError
 from lakehouse.lineage import collect
+from lakehouse.lineage.place import namespace
 from lakehouse.objects import Objects, open_objects
 from lakehouse.settings import Credentials, Settings
 from lakehouse.storage.types import arrow_schema
@@ -268,7 +269,7 @@ class Lake:
     @property
     def namespace(self) -> str:
         """The lake's place as lineage names it."""
-        return self.url if "://" in self.url else f"file://{self.url}"
+        return namespace(self.settings)
 
     def place(self, name: str) -> str:
         """Where a table lies."""
@@ -351,8 +352,9 @@ def clean_errors(table: str) -> Iterator[None]:
 
 
 def _plain(schema: pa.Schema) -> list[str]:
-    views = {"string_view": "string", "binary_view": "binary", "large_string": "string"}
-    return [views.get(str(field.type), str(field.type)) for field in schema]
+    """The types without what differs by who wrote the files: views of strings, names of items."""
+    told = (str(field.type).replace("_view", "").replace("element:", "item:") for field in schema)
+    return [text.replace("large_string", "string") for text in told]
 
 
 def _storage_options(credentials: Credentials | None) -> dict[str, str] | None:

@@ -5,8 +5,11 @@ out of JSON. Leaves pass through CTEs, sub-queries and views; what decides which
 (joins, filters, groups) is INDIRECT and belongs to every column.
 """
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -22,6 +25,7 @@ EVERY = "*"
 JSON_MACRO = "fhir_shape"
 """The macro that opens a JSON text: what is taken out of its result has a JSON path."""
 
+_INDEX = re.compile(r"\[[^\]]*\]")
 _SEVERITY = {"IDENTITY": 0, "TRANSFORMATION": 1, "AGGREGATION": 2}
 
 
@@ -49,15 +53,18 @@ class _Relation:
 def trace_columns(table: Table, catalog: Catalog) -> tuple[Edge, ...]:
     """All edges of a model's columns, the ones of EVERY column last; raises SpecError when its SQL
     names a column that nothing offers."""
-    relation = _Tracer(table, catalog).trace(_parse(table), {})
-    texts = dict(_texts(_parse(table)))
+    query = _parse(table)
+    relation = _Tracer(table, catalog).trace(query, {})
+    texts = dict(_texts(query))
+    known = _shaped(query)
     edges = [
         _edge(name, leaf, texts.get(name, ""))
         for name, leaves in relation.columns.items()
         for leaf in sorted(leaves, key=repr)
+        if _exists(leaf, known)
     ]
-    edges += [_edge(EVERY, leaf, "") for leaf in sorted(relation.rows, key=repr)]
-    return tuple(edges)
+    rows = sorted(relation.rows, key=repr)
+    return (*edges, *(_edge(EVERY, leaf, "") for leaf in rows if _exists(leaf, known)))
 
 
 def constant_columns(table: Table, catalog: Catalog) -> set[str]:
@@ -70,6 +77,27 @@ def _edge(name: str, leaf: _Leaf, text: str) -> Edge:
     kind = "INDIRECT" if leaf.indirect else "DIRECT"
     how = "" if leaf.subtype == "IDENTITY" else text
     return Edge(name, leaf.source, leaf.column, leaf.path, kind, leaf.subtype, how)
+
+
+def _exists(leaf: _Leaf, known: frozenset[str]) -> bool:
+    """False for a path that only the union of several lists suggests."""
+    return leaf.path is None or _INDEX.sub("", leaf.path) in known
+
+
+def _shaped(query: exp.Query) -> frozenset[str]:
+    """All paths, without indices, that the shapes of a file take out of JSON."""
+    opened = (f for f in query.find_all(exp.Anonymous) if f.name == JSON_MACRO)
+    shapes = [json.loads(call.expressions[1].name) for call in opened]
+    return frozenset(path for shape in shapes for path in _paths("$", shape))
+
+
+def _paths(path: str, shape: Any) -> Iterator[str]:
+    yield path
+    if isinstance(shape, dict):
+        for name, inner in shape.items():
+            yield from _paths(f"{path}.{name}", inner)
+    elif isinstance(shape, list):
+        yield from _paths(path, shape[0])
 
 
 def _parse(table: Table) -> exp.Query:
