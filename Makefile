@@ -21,6 +21,7 @@ help: ## show what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
 
 setup: $(READY) ## build .venv from the lock (at once when nothing has changed)
+	@:
 
 $(READY): requirements.lock pyproject.toml
 	@[ -x $(BIN)/python ] || $(MAKE) $(BIN)/python

@@ -18,9 +18,9 @@ _threshold = _LEVELS["info"]
 # Why something was refused or left out, in words of ours; never the text of an error.
 REASONS = frozenset(
     {
-        "a reference table changed", "busy", "conflict", "corrupt", "duplicate", "empty", "gone",
-        "not settled", "not utf-8", "old files are gone", "refused", "stale", "timeout",
-        "too long", "too many", "truncated", "unknown",
+        "a reference table changed", "an input has other columns", "busy", "conflict", "corrupt",
+        "duplicate", "empty", "gone", "not settled", "not utf-8", "old files are gone", "refused",
+        "stale", "timeout", "too long", "too many", "truncated", "unknown",
     }
 )  # fmt: skip
 

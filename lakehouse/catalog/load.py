@@ -238,7 +238,7 @@ def _table(path: Path, macros: Mapping[str, str]) -> Table:
             raise SpecError(
                 f"{path} has no front matter", hint="begin it with /*--- and ---*/ lines"
             )
-        meta, sql = _yaml(path, match[1]), match[2].strip()
+        meta, sql = _yaml(path, match[1]), match[2].strip().removesuffix(";")
     else:
         meta, sql = _yaml(path, text), ""
     unknown = meta.keys() - _SQL_KEYS

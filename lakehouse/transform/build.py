@@ -13,7 +13,7 @@ from lakehouse.govern import quality
 from lakehouse.lineage.collect import CheckResult, Edge
 from lakehouse.log import get_logger
 from lakehouse.storage.engine import Engine, pinned
-from lakehouse.storage.lake import OPERATION, Lake, Note, Stored, committed
+from lakehouse.storage.lake import OPERATION, Conflict, Lake, Note, Stored, committed
 from lakehouse.storage.types import arrow_schema
 from lakehouse.transform.changes import CHANGED, find_changed
 from lakehouse.transform.columns import trace_columns
@@ -83,6 +83,8 @@ def build(lake: Lake, name: str, as_of: datetime | None = None) -> Built:
 
 
 def _attempt(lake: Lake, table: Table, as_of: datetime | None) -> Built:
+    # before the target: whoever is overtaken then conflicts at the first of the two commits
+    refused = lake.find(table.quarantine().name)
     target = lake.open(table.name)
     moment = as_of or lake.clock()
     work = _Work(
@@ -94,7 +96,7 @@ def _attempt(lake: Lake, table: Table, as_of: datetime | None) -> Built:
     if state.get("work") == work.identity and target.is_current_shape():
         return _unchanged(table, target, state)
     with Engine(lake) as engine:
-        return _Build(lake, table, target, work, engine, moment).run(state)
+        return _Build(lake, table, (target, refused), work, engine, moment).run(state)
 
 
 def _unchanged(table: Table, target: Stored, state: Mapping[str, Any]) -> Built:
@@ -106,24 +108,25 @@ def _unchanged(table: Table, target: Stored, state: Mapping[str, Any]) -> Built:
 
 
 class _Build:
-    """One attempt, against one snapshot of the target."""
+    """One attempt, against one snapshot of the target and of its quarantine, where there is one."""
 
     def __init__(
         self,
         lake: Lake,
         table: Table,
-        target: Stored,
+        snapshots: tuple[Stored, Stored | None],
         work: _Work,
         engine: Engine,
         as_of: datetime,
     ) -> None:
         self._lake = lake
         self._table = table
-        self._target = target
+        self._target, self._refused = snapshots
         self._work = work
         self._engine = engine
         self._values = {"as_of": as_of} if table.uses_as_of else None
         self._columns = ", ".join(table.columns)
+        self._shown = {name: lake.alike(name, version) for name, version in work.inputs.items()}
 
     def run(self, state: Mapping[str, Any]) -> Built:
         is_partial = self._can_be_partial(state) and find_changed(
@@ -149,6 +152,7 @@ class _Build:
             and state.get("model") == self._work.model
             and state.get("as_of") == self._work.as_of
             and self._target.is_current_shape()
+            and (self._refused is None or self._refused.is_current_shape())
         )
 
     def _compute(self, is_partial: bool) -> tuple[CheckResult, ...]:
@@ -166,13 +170,13 @@ class _Build:
     def _attach(self, where: str) -> None:
         for read in self._lake.catalog.stored_reads(self._table):
             is_unit = self._table.by is not None and self._table.by.source in read.columns
-            self._engine.attach(read, self._work.inputs[read.name], where if is_unit else "true")
+            self._engine.attach(read, self._shown[read.name], where if is_unit else "true")
         self._engine.attach_views(self._table)
 
     def _select(self, target: str, *, is_pending: bool) -> None:
         hidden = f", {is_pending} as {PENDING}" if PENDING in self._table.columns else ""
         self._engine.execute(
-            f"create or replace table {target} as select *{hidden} from ({self._table.sql})",
+            f"create or replace table {target} as select *{hidden} from ({self._table.sql}\n)",
             self._values,
         )
 
@@ -217,13 +221,13 @@ class _Build:
     def _commit_refused(self, is_partial: bool) -> int:
         """Commit what was refused, before the table; the number of rows that wait there now."""
         quarantine = self._table.quarantine()
-        stored = self._lake.find(quarantine.name)
-        if stored is None and not self._engine.count(f"select count(*) from {REFUSED}"):
+        if self._refused is None and not self._engine.count(f"select count(*) from {REFUSED}"):
             return 0
-        stored = stored or self._lake.open(quarantine.name)
-        note = Note(state={"of": self._table.name, "inputs": dict(self._work.inputs)})
+        stored = self._refused or self._open_new(quarantine.name)
+        state = {"of": self._table.name, "inputs": dict(self._work.inputs)}
+        note = Note({_MARK: self._target.version + 1}, state)
         columns = ", ".join(quarantine.columns)
-        if is_partial and stored.is_current_shape():
+        if is_partial:
             version_key = tuple(c for c in ("_sequence", "_line") if c in quarantine.columns)
             key = (*quarantine.key, *version_key)
             if self._diff(stored, quarantine, REFUSED, key):
@@ -231,6 +235,12 @@ class _Build:
         else:
             stored.replace(self._engine.stream(f"select {columns} from {REFUSED}"), note)
         return stored.measure()[0]
+
+    def _open_new(self, name: str) -> Stored:
+        opened = self._lake.open(name)
+        if opened.version > 0:
+            raise Conflict(f"{name}: another build came first")
+        return opened
 
     def _merge(self, note: Note) -> tuple[int, int, int]:
         """Commit the difference, or only that there is none; rows written, deleted, version."""

@@ -35,11 +35,19 @@ def find_changed(
             log.info("rebuilding whole", table=table.name, reason="a reference table changed")
             return False
         try:
+            if not _has_todays_columns(lake, read, old):
+                log.info("rebuilding whole", table=table.name, reason="an input has other columns")
+                return False
             _add_changed(engine, lake, read, table.by.source, (old, new))
         except StoreError:
             log.info("rebuilding whole", table=table.name, reason="old files are gone")
             return False
     return True
+
+
+def _has_todays_columns(lake: Lake, read: Table, version: int | None) -> bool:
+    stored = lake.find(read.name, version) if version is not None else None
+    return stored is None or stored.is_current_shape()
 
 
 def _add_changed(
@@ -69,5 +77,5 @@ def _add_changed(
 def _files(lake: Lake, read: Table, version: int | None) -> list[str]:
     if version is None:
         return []
-    stored = lake.find(read.name, version)
+    stored = lake.find(read.name, lake.alike(read.name, version))
     return stored.files() if stored else []

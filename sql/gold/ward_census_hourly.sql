@@ -18,8 +18,9 @@ checks:
 -- year.) A stay covers [started_at, ended_at): who leaves at 10:00 is not in the hour of 10.
 -- An open stay counts up to the last time anything is known of its ward, which is the newest version of any of its
 -- stays, whoever's it is, and at most 366 days: one that nobody ever closed does not fill the ward for ever. An end
--- later than the version that tells it is a plan, and such a stay is open until then. This is decided by the rows
--- alone, never by the time at which the table is built.
+-- later than the version that tells it is a plan, and such a stay is open until then. Where an encounter is over and
+-- nobody wrote when, its last stay is left out. All this is decided by the rows alone, never by the time at which the
+-- table is built.
 with inpatient as (
   select
     stay.ward_id,
@@ -39,7 +40,12 @@ with inpatient as (
     end as ended_at
   from silver.ward_stay as stay
   join codes.source as zones using (source)
-  where stay.is_inpatient and stay.started_at is not null
+  where stay.is_inpatient
+    and stay.started_at is not null
+    and (
+      stay.ended_at is not null
+      or stay.encounter_status in ('arrived', 'triaged', 'in-progress', 'onleave')
+    )
 ),
 
 -- The local hours that a stay may touch. A zone's hours need not begin with those of UTC, and its offset may change

@@ -77,35 +77,36 @@ with told as (
 
 -- An observation entered in error has no values, and so no rows. (As a condition in a WHERE it would reach through
 -- to the scan and parse every record a second time.)
+counted as (
+  select
+    *,
+    coalesce(len(record.component), 0) as n_component,
+    coalesce(record.effectiveDateTime, record.effectiveInstant, record.effectivePeriod.start) as observed,
+    unnest(
+      case
+        when record.status is distinct from 'entered-in-error' then range(1 + coalesce(len(record.component), 0))
+      end
+    ) as component_number
+  from told
+),
+
+parted as (
+  select *, record.component[component_number] as part
+  from counted
+),
+
 valued as (
   select
     *,
-    unnest(
-      case
-        when record.status is distinct from 'entered-in-error'
-          then list_prepend(
-            struct_pack(
-              code := record.code,
-              valueQuantity := record.valueQuantity,
-              valueCodeableConcept := record.valueCodeableConcept,
-              valueString := record.valueString,
-              valueBoolean := record.valueBoolean,
-              valueInteger := record.valueInteger,
-              dataAbsentReason := record.dataAbsentReason,
-              interpretation := record.interpretation
-            ),
-            record.component
-          )
-      end
-    ) as item,
-    unnest(
-      case
-        when record.status is distinct from 'entered-in-error'
-          then range(1 + coalesce(len(record.component), 0))
-      end
-    ) as component_number,
-    coalesce(record.effectiveDateTime, record.effectiveInstant, record.effectivePeriod.start) as observed
-  from told
+    case when component_number = 0 then record.code else part.code end as code,
+    case when component_number = 0 then record.valueQuantity else part.valueQuantity end as quantity,
+    case when component_number = 0 then record.valueCodeableConcept else part.valueCodeableConcept end as concept,
+    case when component_number = 0 then record.valueString else part.valueString end as words,
+    case when component_number = 0 then record.valueBoolean else part.valueBoolean end as truth,
+    case when component_number = 0 then record.valueInteger else part.valueInteger end as whole_number,
+    case when component_number = 0 then record.dataAbsentReason else part.dataAbsentReason end as absent,
+    case when component_number = 0 then record.interpretation else part.interpretation end as judged
+  from parted
 ),
 
 -- A vital sign's own code (the one the FHIR profile demands) is chosen before other codes beside it. An observation
@@ -115,18 +116,18 @@ coded as (
     valued.*,
     coalesce(
       list_filter(
-        item.code.coding,
+        code.coding,
         lambda coding: coding.system = 'http://loinc.org' and list_contains(vital.codes, coding.code)
       )[1],
-      fhir_preferred(item.code.coding, 'http://loinc.org')
+      fhir_preferred(code.coding, 'http://loinc.org')
     ) as chosen,
-    fhir_preferred(item.valueCodeableConcept.coding, 'http://snomed.info/sct') as answer
+    fhir_preferred(concept.coding, 'http://snomed.info/sct') as answer
   from valued
   cross join (select list(code order by code) as codes from codes.vital_sign) as vital
   where component_number > 0
-    or coalesce(len(record.component), 0) = 0
-    or coalesce(item.valueQuantity.value, item.valueInteger, item.valueBoolean, item.valueString) is not null
-    or item.valueCodeableConcept is not null
+    or n_component = 0
+    or coalesce(quantity.value, whole_number, truth, words) is not null
+    or concept is not null
 ),
 
 plain as (
@@ -141,22 +142,22 @@ plain as (
     chosen.code as observation_code,
     chosen.system as observation_system,
     chosen.display as observation_display,
-    item.code.text as observation_text,
-    fhir_tokens(item.code.coding) as codings,
+    code.text as observation_text,
+    fhir_tokens(code.coding) as codings,
     case when component_number > 0 then fhir_preferred(record.code.coding, 'http://loinc.org').code end as panel_code,
     fhir_at(observed) as observed_at,
     fhir_on(observed, zone) as observed_on,
     fhir_precision(observed) as observed_precision,
     fhir_at(record.effectivePeriod.end) as observed_until_at,
-    fhir_number(coalesce(item.valueQuantity.value, item.valueInteger)) as value_number,
-    item.valueQuantity.comparator as value_comparator,
-    case when item.valueQuantity.system = 'http://unitsofmeasure.org' then item.valueQuantity.code end as value_unit,
-    item.valueQuantity.unit as value_unit_text,
-    coalesce(answer.code, item.valueBoolean) as value_code,
+    fhir_number(coalesce(quantity.value, whole_number)) as value_number,
+    quantity.comparator as value_comparator,
+    case when quantity.system = 'http://unitsofmeasure.org' then quantity.code end as value_unit,
+    quantity.unit as value_unit_text,
+    coalesce(answer.code, truth) as value_code,
     answer.system as value_system,
-    coalesce(item.valueString, item.valueCodeableConcept.text) as value_text,
-    item.dataAbsentReason.coding[1].code as absent_reason_code,
-    item.interpretation[1].coding[1].code as interpretation_code,
+    coalesce(words, concept.text) as value_text,
+    absent.coding[1].code as absent_reason_code,
+    judged[1].coding[1].code as interpretation_code,
     fhir_at(record.issued) as recorded_at,
     version_at,
     version_basis,

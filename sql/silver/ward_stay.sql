@@ -20,6 +20,8 @@ checks:
     on_fail: warn
   - expr: ended_at is null or discharged_at is null or ended_at <= discharged_at
     on_fail: warn
+  - expr: ended_at is not null or started_at is null or encounter_status not in ('finished', 'unknown')
+    on_fail: warn
   - expr: started_at is null or coalesce(ended_at, version_at) <= started_at + interval 366 days
     on_fail: warn
 ---*/

@@ -9,9 +9,10 @@ HOURS = "hour_at | n_patient | n_patient_at_start | patient_hours"
 
 def given(tables: Tables, drawn: str) -> None:
     """Stays of inpatients: patient, source, ward, start, end and the time of the version."""
-    header = "encounter_id | stay_number | is_inpatient | patient_id | source | ward_id"
-    lines = [f"e{n} | 1 | true | {' | '.join(row)}" for n, row in enumerate(read(drawn))]
-    told = [f"{header} | started_at | ended_at | version_at", *lines]
+    header = "encounter_id | stay_number | encounter_status | is_inpatient | patient_id | source"
+    rows = enumerate(read(drawn))
+    lines = [f"e{number} | 1 | in-progress | true | {' | '.join(row)}" for number, row in rows]
+    told = [f"{header} | ward_id | started_at | ended_at | version_at", *lines]
     tables.given("silver.ward_stay", "\n".join(told))
     tables.build("gold.ward_census_hourly")
 
@@ -176,21 +177,30 @@ def test_a_stay_nobody_closed_does_not_fill_the_ward_for_ever(tables: Tables) ->
 
 
 OTHERS = """
-is_inpatient | started_at           | ended_at
-false        | 2026-01-05 10:00:00Z | 2026-01-05 11:00:00Z
-true         | -                    | 2026-01-05 11:00:00Z
-true         | 2026-01-05 10:00:00Z | 2026-01-05 10:00:00Z
-true         | 2026-01-05 10:00:00Z | -
+is_inpatient | encounter_status | started_at           | ended_at             | counts
+true         | in-progress      | 2026-01-05 10:00:00Z | 2026-01-05 11:00:00Z | 1
+true         | finished         | 2026-01-05 10:00:00Z | 2026-01-05 11:00:00Z | 1
+true         | in-progress      | 2026-01-05 10:00:00Z | -                    | 1
+true         | arrived          | 2026-01-05 10:00:00Z | -                    | 1
+true         | onleave          | 2026-01-05 10:00:00Z | -                    | 1
+true         | finished         | 2026-01-05 10:00:00Z | -                    | 0
+true         | unknown          | 2026-01-05 10:00:00Z | -                    | 0
+false        | in-progress      | 2026-01-05 10:00:00Z | 2026-01-05 11:00:00Z | 0
+true         | in-progress      | -                    | 2026-01-05 11:00:00Z | 0
+true         | in-progress      | 2026-01-05 10:00:00Z | 2026-01-05 10:00:00Z | 0
 """
 
 
-def test_only_inpatients_with_hours_count(tables: Tables) -> None:
-    header, *rows = read(OTHERS)
-    drawn = [("source", "ward_id", "version_at", *header)]
-    drawn += [("north", "w1", "2026-01-05 10:00:00Z", *row) for row in rows]
-    tables.given("silver.ward_stay", "\n".join(" | ".join(row) for row in drawn))
+@pytest.mark.parametrize("row", read(OTHERS)[1:], ids=" ".join)
+def test_only_inpatients_with_hours_that_are_known_count(
+    tables: Tables, row: tuple[str, ...]
+) -> None:
+    header = read(OTHERS)[0][:-1]
+    names = ("patient_id", "source", "ward_id", "version_at", *header)
+    values = ("p1", "north", "w1", "2026-01-05 11:00:00Z", *row[:-1])
+    tables.given("silver.ward_stay", " | ".join(names) + "\n" + " | ".join(values))
     tables.build("gold.ward_census_hourly")
-    tables.holds("gold.ward_census_hourly", "ward_id")
+    assert tables.one("select count(*) from gold.ward_census_hourly") == int(row[-1])
 
 
 def test_the_unknown_wards_of_two_sources_are_two_wards(tables: Tables) -> None:

@@ -192,7 +192,14 @@ def test_a_stay_of_which_only_the_day_is_known_has_no_hours(tables: Tables) -> N
     )
 
 
-def test_a_stay_open_for_more_than_a_year_is_told_of(tables: Tables) -> None:
-    tables.tell(encounter(period=period("2025-01-01T00:00:00Z"), location=[stay("w1")]))
+@pytest.mark.parametrize("status", ["in-progress", "finished"])
+def test_an_open_stay_of_more_than_a_year_or_of_a_finished_encounter_is_told_of(
+    tables: Tables, status: str
+) -> None:
+    year = "2024" if status == "in-progress" else "2026"
+    start = period(f"{year}-01-01T00:00:00Z")
+    told = encounter(period=start, location=[stay("w1")], status=status)
+    tables.tell(told, at="2026-01-05T00:00:00Z")
     tables.build("silver.ward_stay")
-    assert len(tables.broken("silver.ward_stay")) == 1
+    (name,) = tables.broken("silver.ward_stay")
+    assert ("366 days" in name) == (status == "in-progress")

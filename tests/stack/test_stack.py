@@ -167,27 +167,51 @@ def _texts(value: object) -> Iterable[str]:
         yield value
 
 
-def test_the_stores_inner_ports_speak_only_with_who_shows_its_certificate(stack):
-    strangers = ssl.create_default_context()
-    strangers.check_hostname, strangers.verify_mode = False, ssl.CERT_NONE
-    outer = set(stack.settings.ports.values())
+def test_the_stores_inner_ports_give_nothing_to_who_has_no_certificate_and_no_token(stack):
     (store,) = [one for one in processes(stack) if one.name() == "weed"]
     inner = {one.laddr.port for one in store.net_connections("tcp") if one.status == "LISTEN"}
-    inner -= outer
+    inner -= set(stack.settings.ports.values())
+    client(stack.settings, "govern").put_object("lake", "gold/inner", io.BytesIO(b"kept"), 4)
     assert len(inner) == 9
-    assert {port: _answer(port, strangers) for port in inner if _answer(port, strangers)} == {}
+    given = {
+        (port, secured, path)
+        for port in inner
+        for secured in (True, False)
+        for path in (
+            "/",
+            "/buckets/lake/gold/inner",
+            "/dir/status",
+            "/dir/assign",
+            "/cluster/status",
+        )
+        if b" 200 " in _first_line(port, path, secured)
+    }
+    assert given == set()
 
 
-def _answer(port: int, context: ssl.SSLContext) -> bytes:
+def _first_line(port: int, path: str, secured: bool) -> bytes:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with (
-            socket.create_connection(("127.0.0.1", port), 5) as plain,
-            context.wrap_socket(plain) as secured,
-        ):
-            secured.sendall(b"GET /dir/status HTTP/1.0\r\n\r\n")
-            return secured.recv(100)
+        with socket.create_connection(("127.0.0.1", port), 5) as plain:
+            link = context.wrap_socket(plain) if secured else plain
+            link.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            return link.recv(100).split(b"\r\n")[0]
     except OSError:
         return b""
+
+
+def test_what_is_stored_is_encrypted_at_rest_and_read_back_whole(stack):
+    marker, own = os.urandom(64), client(stack.settings, "refine")
+    many_chunks = marker * (20 * 2**20 // len(marker))
+    for name, content in (("small", marker), ("large", many_chunks)):
+        own.put_object("lake", f"gold/{name}", io.BytesIO(content), len(content))
+        assert own.get_object("lake", f"gold/{name}").read() == content
+    part = own.get_object("lake", "gold/large", offset=9 * 2**20, length=1000).read()
+    assert part == many_chunks[9 * 2**20 :][:1000]
+    stored = [path for path in (stack.places.data / "seaweedfs").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in stored) > len(many_chunks)
+    assert [path for path in stored if marker in path.read_bytes()] == []
 
 
 def test_the_doctor_finds_nothing_wrong_and_leaves_nothing(stack):
