@@ -50,10 +50,11 @@ demo: setup ## start the stack, run the pipelines in Airflow on a sample, show t
 test: setup ## run every check and every test
 	@if [ "$${CI:-}" = true ]; then $(MAKE) peers || echo "peers: not all are here; their tests are skipped"; fi
 	@$(MAKE) check
-	@$(BIN)/python -m pytest
+	@$(MAKE) fast
+	@$(BIN)/python -m pytest -m "stack or peer" -rs
 
 fast: setup ## run the tests that start no server
-	@$(BIN)/python -m pytest -m "not stack and not peer"
+	@$(BIN)/python -m pytest --numprocesses auto -m "not stack and not peer" -rs
 
 check: setup ## lint, format, types, import directions, laws
 	@$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS
 from lakehouse.catalog.spec import BROKE, Table, Write
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import LakehouseError, SpecError
 from lakehouse.storage.engine import Engine
 from lakehouse.storage.lake import Lake
 
@@ -62,11 +62,19 @@ def _version(
     lake: Lake, table: Table, at: datetime | None, versions: Mapping[str, int]
 ) -> int | None:
     if table.name in versions:
-        return versions[table.name]
+        return _known(lake, table, versions[table.name])
     if at is not None:
         return lake.version_at(table.name, at)
     stored = lake.find(table.name)
     return stored.version if stored else None
+
+
+def _known(lake: Lake, table: Table, version: int) -> int:
+    stored = lake.find(table.name)
+    if stored is None or version > stored.version:
+        newest = f"the newest is {stored.version}" if stored else "nothing was ever written"
+        raise SpecError(f"{table.name} has no version {version}: {newest}")
+    return version
 
 
 def refusals(lake: Lake) -> list[Refusal]:

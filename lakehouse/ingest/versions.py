@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from lakehouse.storage.engine import Engine
 
-_KNOWN = "work.known"
+_KNOWN, _ARRIVING = "work.known", "work.arriving"
 _KEY = ("resource_type", "resource_id")
 
+_HASHED = "hash(resource_type, resource_id) as key"
 _WHOLE = re.compile(r"[0-9]{1,18}\Z")
 
 _Rank = tuple[datetime, bool, int, int, int]
@@ -51,11 +52,12 @@ class Versions:
         engine.execute(
             f"""
             create or replace table {_KNOWN} as
-            select resource_type, resource_id, content_hash, version_at, is_deleted,
+            select {_HASHED}, resource_type, resource_id, content_hash, version_at, is_deleted,
                    coalesce(fhir_version_number(version_id), -1) as number, _sequence, _line
             from {table} where source = $source
             union all
-            select resource_type, resource_id, content_hash, version_at, false, -1, _sequence, _line
+            select {_HASHED}, resource_type, resource_id, content_hash, version_at, false, -1,
+                   _sequence, _line
             from {seen} where source = $source and _sequence not in (select unnest($again))""",
             {"source": source, "again": again},
         )
@@ -93,11 +95,18 @@ class Versions:
             return {}
         places = pa.array(range(rows.num_rows), pa.int64())
         keys = pa.table({"place": places, **{name: rows[name] for name in _KEY}})
-        self._engine.register("arriving", keys)
+        self._engine.register("keys", keys)
+        self._engine.execute(
+            f"create or replace table {_ARRIVING} as select {_HASHED}, * from keys"
+        )
+        self._engine.unregister("keys")
+        # most records are new, and one narrow column says so however much is known
+        met = f"select count(*) from {_KNOWN} semi join {_ARRIVING} using (key)"
+        if not self._engine.count(met):
+            return {}
         found = self._engine.table(f"""
             select place, version_at, is_deleted, number, _sequence, _line, content_hash
-            from arriving join {_KNOWN} using (resource_type, resource_id)""")
-        self._engine.unregister("arriving")
+            from {_ARRIVING} join {_KNOWN} using (key, resource_type, resource_id)""")
         known: dict[int, list[_Version]] = {}
         for place, *rank, content in zip(*_columns(found), strict=True):
             known.setdefault(place, []).append(_Version(tuple(rank), content))
@@ -111,7 +120,7 @@ class Versions:
             self._engine.register("judged", pa.table(batch).drop_columns(["resource"]))
             self._engine.execute(f"""
                 insert into {_KNOWN}
-                select resource_type, resource_id, content_hash, version_at, is_deleted,
+                select {_HASHED}, resource_type, resource_id, content_hash, version_at, is_deleted,
                        coalesce(fhir_version_number(version_id), -1), _sequence, _line
                 from judged""")
             self._engine.unregister("judged")

@@ -13,10 +13,17 @@ from functools import partial
 from lakehouse.errors import StoreError
 from lakehouse.settings import PROJECT, Settings
 from lakehouse.stack import airflow, postgres, store, supervisor
-from lakehouse.stack.component import base_environment, open_log, recording
+from lakehouse.stack.component import base_environment, log_of, open_log, recording
 from lakehouse.stack.places import Places, read_json, write_json
 from lakehouse.stack.ports import require_free, require_same, running
-from lakehouse.stack.process import Process, ask_to_stop, await_end, kill_session, recorded
+from lakehouse.stack.process import (
+    Process,
+    ask_to_stop,
+    await_end,
+    end_together,
+    kill_session,
+    recorded,
+)
 
 Say = Callable[[str], None]
 _LOOK_SECONDS = 0.25
@@ -76,15 +83,17 @@ def down(settings: Settings, say: Say) -> None:
         say("the stack is not running")
         return
     with _alone(places, say):
+        if not any(process.is_alive() for process in _recorded(places)):
+            say("the stack is not running")
+            return
+        say("stopping")
         keeper = _supervisor(places)
-        say("stopping" if keeper else "the stack is not running")
         if keeper:
             ask_to_stop(keeper, signal.SIGTERM)
             if not await_end(keeper, _STOP_SECONDS):
                 kill_session(keeper)
         _end_leftovers(places)
-        if keeper:
-            say(f"stopped; the lake and its history stay in {settings.home}")
+        say(f"stopped; the lake and its history stay in {settings.home}")
 
 
 def status(settings: Settings) -> StackStatus:
@@ -122,6 +131,12 @@ def _component_status(settings: Settings, name: str, ask: Callable[[], str]) -> 
     return ComponentStatus(name, not wrong, wrong or seen)
 
 
+def _recorded(places: Places) -> list[Process]:
+    names = (supervisor.NAME, "store", postgres.NAME, *airflow.NAMES)
+    found = (recorded(places.process(name)) for name in names)
+    return [process for process in found if process]
+
+
 def _supervisor(places: Places) -> Process | None:
     found = recorded(places.process(supervisor.NAME))
     return found if found and found.is_alive() else None
@@ -130,6 +145,7 @@ def _supervisor(places: Places) -> Process | None:
 def _launch(settings: Settings, places: Places) -> Process:
     _end_leftovers(places)
     choice = store.resolve(settings)
+    supervisor.stages(settings)  # what cannot be had is told here, and not in a log
     if choice.kind in store.EMBEDDED:
         require_free("s3", settings.ports["s3"])
     require_free("airflow", settings.ports["airflow"])
@@ -166,17 +182,18 @@ def _await_health(settings: Settings, keeper: Process, say: Say) -> None:
 
 
 def _follow_start(places: Places, keeper: Process, say: Say) -> None:
-    told, phase = 0, "starting"
-    while phase == "starting":
+    """Say each step of a start, also of one that an interrupted `up` began."""
+    state = read_json(places.state)
+    told = 0 if state["phase"] == "starting" else len(state["steps"])
+    while True:
+        for step in state.get("steps", [])[told:]:
+            say(step)
+            told += 1
+        if state["phase"] != "starting":
+            break
+        _require_alive(keeper, places)
+        time.sleep(_LOOK_SECONDS)
         state = read_json(places.state)
-        phase, steps = state["phase"], state.get("steps", [])
-        if told or phase == "starting":
-            for step in steps[told:]:
-                say(step)
-            told = len(steps)
-        if phase == "starting":
-            _require_alive(keeper, places)
-            time.sleep(_LOOK_SECONDS)
     _require_started(keeper, places)
 
 
@@ -193,7 +210,10 @@ def _greet(settings: Settings, say: Say) -> None:
 def _require_alive(keeper: Process, places: Places) -> None:
     if not keeper.is_alive():
         _require_started(keeper, places)
-        raise StoreError("the stack was stopped while it started")
+        raise StoreError(
+            "the stack was stopped while it started",
+            hint=f"read {log_of(places, supervisor.NAME)}",
+        )
 
 
 def _require_started(keeper: Process, places: Places) -> None:
@@ -205,14 +225,8 @@ def _require_started(keeper: Process, places: Places) -> None:
 
 def _end_leftovers(places: Places) -> None:
     """End what a killed supervisor left running, in the order of an orderly stop."""
-    for name in (*reversed(airflow.NAMES), "store", postgres.NAME):
-        leader = recorded(places.process(name))
-        if not leader:
-            continue
-        ask_to_stop(leader, signal.SIGINT if name == postgres.NAME else signal.SIGTERM)
-        await_end(leader, 20)
-        kill_session(leader)
-        places.process(name).unlink(missing_ok=True)
+    end_together(places, dict.fromkeys(airflow.NAMES, signal.SIGTERM), 20)
+    end_together(places, {"store": signal.SIGTERM, postgres.NAME: signal.SIGINT}, 30)
     places.process(supervisor.NAME).unlink(missing_ok=True)
     places.outer_ports.unlink(missing_ok=True)
 

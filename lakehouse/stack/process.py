@@ -3,12 +3,13 @@
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 
-from lakehouse.stack.places import read_json, write_json
+from lakehouse.stack.places import Places, read_json, write_json
 
 _SAME_START_SECONDS = 2.0  # the clock may have been set while the process ran
 
@@ -67,6 +68,18 @@ def await_end(leader: Process, patience_seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def end_together(places: Places, signals: Mapping[str, int], patience_seconds: float) -> None:
+    """Ask the named components to stop, each by its signal, wait, kill what stays, forget them."""
+    leaders = {name: recorded(places.process(name)) for name in signals}
+    known = {name: leader for name, leader in leaders.items() if leader}
+    for name, leader in known.items():
+        ask_to_stop(leader, signals[name])
+    for name, leader in known.items():
+        await_end(leader, patience_seconds)
+        kill_session(leader)
+        places.process(name).unlink(missing_ok=True)
 
 
 def kill_session(leader: Process) -> None:

@@ -1,12 +1,16 @@
 """The background process that starts the parts in order, again when they die, and stops them."""
 
 import fcntl
+import os
+import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from lakehouse import log
@@ -15,7 +19,7 @@ from lakehouse.settings import Settings, read_settings
 from lakehouse.stack import airflow, postgres, store
 from lakehouse.stack.component import Component, log_of, start
 from lakehouse.stack.places import Places, write_json
-from lakehouse.stack.process import ask_to_stop, await_end, kill_session, recorded
+from lakehouse.stack.process import end_together, kill_session, recorded
 
 NAME = "supervisor"
 _TICK_SECONDS = 0.25
@@ -43,6 +47,11 @@ class Kept:
     failures: int = 0
     again_at: float | None = None
 
+    def put_off(self, now: float) -> None:
+        """Count a failure; the next start waits twice as long as the last."""
+        self.failures += 1
+        self.again_at = now + min(_LONGEST_PAUSE_SECONDS, 0.25 * 2**self.failures)
+
 
 class Supervisor:
     """Keeps one stack. `stages` start one after the other; the parts of a stage start together."""
@@ -67,12 +76,17 @@ class Supervisor:
         except StopAsked:
             return 0
         except LakehouseError as error:
-            _log.error("start failed", component=NAME)
-            self._report("failed", message=error.message, hint=error.hint)
-            return error.exit_code
+            return self._fail(error)
+        except OSError as error:
+            return self._fail(StoreError(f"the stack could not start: {error.strerror}"))
         finally:
             self._end()
         return 0
+
+    def _fail(self, error: LakehouseError) -> int:
+        _log.error("start failed", component=NAME)
+        self._report("failed", message=error.message, hint=error.hint)
+        return error.exit_code
 
     def _start(self) -> None:
         for stage in self._stages:
@@ -84,7 +98,6 @@ class Supervisor:
 
     def _launch(self, component: Component) -> None:
         component.prepare()
-        _bound(self._places, component.name)
         process = start(component, self._places)
         before = self._kept.get(component.name)
         kept = Kept(component, process, time.monotonic())
@@ -98,14 +111,14 @@ class Supervisor:
         end = time.monotonic() + _START_SECONDS
         while waiting:
             self._tend()
-            self._give_up(end, waiting)
-            for component in [waits for waits in waiting if not waits.check()]:
-                component.settle()
+            wrong = {component.name: _ask(component) for component in waiting}
+            for component in [found for found in waiting if not wrong[found.name]]:
                 self._tell(f"{component.name} answers")
                 waiting.remove(component)
+            self._give_up(end, wrong)
             self._pause()
 
-    def _give_up(self, end: float, waiting: Iterable[Component]) -> None:
+    def _give_up(self, end: float, wrong: Mapping[str, str]) -> None:
         for name, kept in self._kept.items():
             if kept.failures >= _STARTS_BEFORE_GIVING_UP:
                 raise StoreError(
@@ -113,17 +126,21 @@ class Supervisor:
                     hint=f"read {log_of(self._places, name)}",
                 )
         if time.monotonic() > end:
-            wrong = ", ".join(f"{component.name} {component.check()}" for component in waiting)
+            told = "; ".join(f"{name}: {text}" for name, text in wrong.items() if text)
             raise StoreError(
-                f"the stack did not start in {_START_SECONDS} seconds: {wrong}",
+                f"the stack did not start in {_START_SECONDS} seconds ({told})",
                 hint=f"read the files in {self._places.logs}",
             )
 
     def _watch(self) -> None:
         while True:
             self._pause()
-            if self._tend():
-                self._report("running")
+            changed = self._tend()
+            with suppress(OSError):  # a full disk must not end what still runs
+                for name in (NAME, *self._kept):
+                    bound_log(log_of(self._places, name))
+                if changed:
+                    self._report("running")
 
     def _pause(self) -> None:
         if self._stopping.wait(_TICK_SECONDS):
@@ -139,13 +156,22 @@ class Supervisor:
         if kept.process.poll() is None:
             return False
         if kept.again_at is None:
-            kept.failures = 1 if now - kept.since > _STEADY_SECONDS else kept.failures + 1
-            kept.again_at = now + min(_LONGEST_PAUSE_SECONDS, 0.25 * 2**kept.failures)
+            kept.failures = 0 if now - kept.since > _STEADY_SECONDS else kept.failures
+            kept.put_off(now)
             _log.warning("ended", component=name, pid=kept.process.pid)
-        if now < kept.again_at:
+        if kept.again_at is None or now < kept.again_at:
             return False
         self._sweep(name)
-        self._launch(kept.component)
+        return self._launch_again(kept)
+
+    def _launch_again(self, kept: Kept) -> bool:
+        try:
+            self._launch(kept.component)
+        except (LakehouseError, OSError) as error:
+            kept.put_off(time.monotonic())
+            name = kept.component.name
+            _log.warning("not started", component=name, error=type(error).__name__)
+            return False
         return True
 
     def _sweep(self, name: str) -> None:
@@ -156,7 +182,9 @@ class Supervisor:
 
     def _end(self) -> None:
         for stage in reversed(self._stages):
-            end_components(self._places, stage)
+            signals = {component.name: component.stop_signal for component in stage}
+            patience = max(component.stop_seconds for component in stage)
+            end_together(self._places, signals, patience)
         _log.info("stopped", component=NAME)
 
     def _tell(self, step: str) -> None:
@@ -169,19 +197,6 @@ class Supervisor:
         write_json(self._places.state, {**told, "restarts": restarts})
 
 
-def end_components(places: Places, components: Iterable[Component]) -> None:
-    """Ask all of them to stop, wait, kill what stays, and forget their records."""
-    found = [(component, recorded(places.process(component.name))) for component in components]
-    for component, leader in found:
-        if leader:
-            ask_to_stop(leader, component.stop_signal)
-    for component, leader in found:
-        if leader:
-            await_end(leader, component.stop_seconds)
-            kill_session(leader)
-        places.process(component.name).unlink(missing_ok=True)
-
-
 def stages(settings: Settings) -> list[list[Component]]:
     """Return the parts of the stack in the order they start."""
     embedded = store.component(settings, store.resolve(settings))
@@ -190,11 +205,26 @@ def stages(settings: Settings) -> list[list[Component]]:
     return [ground, airflow.components(settings)]
 
 
-def _bound(places: Places, name: str) -> None:
-    """Keep one older log beside the present one, so that logs do not fill the disk."""
-    path = log_of(places, name)
-    if path.is_file() and path.stat().st_size > _LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
+def _ask(component: Component) -> str:
+    """Return what is wrong, or nothing when the component answers and has settled."""
+    try:
+        wrong = component.check()
+        if not wrong:
+            component.settle()
+    except StoreError as error:
+        return error.message
+    return wrong
+
+
+def bound_log(path: Path, most_bytes: int = _LOG_BYTES) -> None:
+    """Move a long log to `<name>.1` and begin anew, so that logs do not fill the disk.
+
+    The process keeps its open file, which always writes at the end; a line written in between is
+    lost.
+    """
+    if path.is_file() and path.stat().st_size > most_bytes:
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.truncate(path, 0)
 
 
 def main() -> int:

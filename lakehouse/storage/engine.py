@@ -48,7 +48,8 @@ class Engine:
         self._extensions = _extensions(lake)
         self._db = duckdb.connect(
             config={
-                "memory_limit": f"{lake.settings.slot_memory_bytes // 2**20}MiB",
+                # the other half of the slot is for Python, Arrow and the writing of Delta
+                "memory_limit": f"{lake.settings.slot_memory_bytes // 2 // 2**20}MiB",
                 "threads": threads or min(os.cpu_count() or 1, 4),
                 "temp_directory": str(self.spill),
                 "preserve_insertion_order": False,

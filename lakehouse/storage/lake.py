@@ -5,7 +5,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
@@ -293,9 +293,14 @@ class Lake:
         schema = arrow_schema(self.catalog.columns[c] for c in table.columns)
         with clean_errors(name):
             try:
-                delta = DeltaTable(self.place(name), version, self._options, skip_stats=False)
+                delta = DeltaTable(self.place(name), None, self._options, skip_stats=False)
             except TableNotFoundError:
                 return None
+            if version is not None and version > delta.version():
+                # Delta would look for each of the versions between
+                raise StoreError(f"{name} has no version {version}")
+            if version is not None and version < delta.version():
+                delta.load_as_version(version)
         return Stored(table, delta, schema)
 
     def open(self, name: str) -> Stored:
@@ -306,7 +311,8 @@ class Lake:
         table = self.catalog.table(name)
         columns = [self.catalog.columns[c] for c in table.columns]
         counted = [c.name for c in columns if c.hidden and c.type == "bigint"]
-        with clean_errors(name):
+        # whoever comes second finds the table of the first
+        with suppress(Conflict), clean_errors(name):
             DeltaTable.create(
                 self.place(name),
                 Schema.from_arrow(arrow_schema(columns)),
@@ -315,7 +321,9 @@ class Lake:
                 # bounds of what a sender wrote would put patients' values into the log: a name may
                 # stand where a code should
                 configuration={"delta.dataSkippingStatsColumns": ",".join(counted)},
-                commit_properties=CommitProperties(custom_metadata={_STATE: "{}"}),
+                commit_properties=CommitProperties(
+                    custom_metadata={_STATE: "{}"}, max_commit_retries=0
+                ),
             )
         return self.open(name)
 

@@ -168,7 +168,8 @@ select
   cast(followed.discharge.left_on - admitted_on as integer) as stay_days,
   exclusion,
   case
-    when exclusion is null then coalesce(next_admitted_on - followed.discharge.left_on <= 30 and not is_next_planned, false)
+    when exclusion is null
+      then coalesce(next_admitted_on - followed.discharge.left_on <= 30 and not is_next_planned, false)
   end as is_readmitted,
   next_encounter_id,
   next_admitted_on,

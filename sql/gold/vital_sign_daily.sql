@@ -1,5 +1,5 @@
 /*---
-about: One row per patient, vital sign and local day on which it was measured, in the vital sign's own unit (vital_sign_unit).
+about: One row per patient, vital sign and local day on which it was measured, in the vital sign's own unit.
 key: [patient_id, vital_sign, observed_on]
 write: merge
 by: patient_id

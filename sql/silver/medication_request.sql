@@ -1,5 +1,7 @@
 /*---
-about: One row per order or prescription of a medication; the code is null where the order only points to a Medication record.
+about: >
+  One row per order or prescription of a medication; the code is null where the order only points to a Medication
+  record.
 key: [medication_request_id]
 write: merge
 by: {medication_request_id: resource_id}

@@ -72,14 +72,17 @@ select
   array_to_string(called.given, ' ') as given_name,
   record.gender as gender,
   fhir_on(record.birthDate, zone) as birth_on,
-  case when fhir_precision(record.birthDate) is not null then cast(left(record.birthDate, 4) as integer) end as birth_year,
+  case
+    when fhir_precision(record.birthDate) is not null then cast(left(record.birthDate, 4) as integer)
+  end as birth_year,
   fhir_precision(record.birthDate) as birth_precision,
   coalesce(record.deceasedBoolean, record.deceasedDateTime is not null) as is_deceased,
   fhir_at(record.deceasedDateTime) as deceased_at,
   fhir_on(record.deceasedDateTime, zone) as deceased_on,
   fhir_precision(record.deceasedDateTime) as deceased_precision,
   us_core_category(record.extension, 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-race') as race_code,
-  us_core_category(record.extension, 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity') as ethnicity_code,
+  us_core_category(record.extension, 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity')
+    as ethnicity_code,
   spoken.language.coding[1].code as language_code,
   record.maritalStatus.coding[1].code as marital_status_code,
   home.state as state,

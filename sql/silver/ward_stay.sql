@@ -33,8 +33,10 @@ checks:
 --   'gap'        of unknown time: the start of the next stay, or the end of the encounter
 --   null         none of them: the stay is open
 -- A place without a period is the whole encounter's where it is its only one, else its times are null, because
--- nobody can tell them, and the hours count as unknown. Planned and reserved places, and rooms, beds or buildings beside
--- the ward, are no stays. Unknown time below one hour is the way between two wards and is no stay either.
+-- nobody can tell them, and the hours count as unknown. Planned and reserved places, and rooms, beds or buildings
+-- beside the ward, are no stays. Unknown time below one hour is the way between two wards and is no stay either.
+-- The level of a place is what the encounter says of it: where it names a bed without saying so, ward_id is the bed,
+-- and silver.location tells what that is a part of.
 with told as (
   select
     resource_id,

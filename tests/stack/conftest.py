@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse import log
 from lakehouse.settings import Settings, read_settings
 from lakehouse.stack import down, up
 from lakehouse.stack.places import Places
@@ -47,6 +48,14 @@ def settings_at(home: Path, **variables: str) -> Settings:
             **variables,
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Keep a supervisor's own lines out of the tests' output."""
+    log.configure("critical")
+    yield
+    log.configure("info")
 
 
 @pytest.fixture

@@ -122,9 +122,8 @@ def test_the_image_holds_what_the_ignore_file_lets_through():
 
 def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    command = ("make", "--no-print-directory", "-f", str(PROJECT / "Makefile"), *words)
     return subprocess.run(
-        command,
+        ("make", *words),
         cwd=folder,
         env={**clean, **environment},
         capture_output=True,

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from lakehouse.errors import SpecError, StoreError
-from lakehouse.stack import up
+from lakehouse.stack import minio, store, up
 from lakehouse.stack.places import Places, write_json
 from lakehouse.stack.ports import find, inner_ports, is_free, require_same
 
@@ -24,6 +24,19 @@ def test_up_on_a_taken_port_names_the_variable_and_starts_nothing(configure, tak
     with pytest.raises(StoreError, match=f"port {taken} .* is taken") as caught:
         up(settings, lambda _: None)
     assert variable in caught.value.hint
+    assert not list(Places(settings.home).run.glob("*.pid"))
+
+
+def test_up_without_the_program_that_the_lake_needs_says_so_and_starts_nothing(
+    configure, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(minio, "find_binary", lambda: tmp_path / "minio")
+    store.resolve(configure(LAKEHOUSE_STORE="minio"))
+    monkeypatch.setattr(minio, "find_binary", lambda: None)
+    settings = configure(LAKEHOUSE_STORE="auto")
+    with pytest.raises(StoreError, match="no minio program") as caught:
+        up(settings, lambda _: None)
+    assert "make minio" in caught.value.hint
     assert not list(Places(settings.home).run.glob("*.pid"))
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.errors import StoreError
 from lakehouse.stack.component import Component
 from lakehouse.stack.places import Places, read_json
 from lakehouse.stack.process import Process, recorded
-from lakehouse.stack.supervisor import Supervisor
+from lakehouse.stack.supervisor import Supervisor, bound_log
 
 STAYS = "import time; time.sleep(60)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {STAYS}"
@@ -118,6 +119,49 @@ def test_a_part_that_keeps_dying_while_starting_ends_the_start_and_says_where_to
     assert state["message"].startswith("b ended 4 times")
     assert state["hint"].endswith("logs/b.log")
     assert recorded(keeper.places.process("a")) is None
+
+
+def test_a_part_that_answers_before_it_can_be_settled_is_asked_again(keep):
+    tries: list[int] = []
+
+    def settle() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise StoreError("not initialised")
+
+    keeper = keep([part("a", settle=settle)])
+    until(lambda: keeper.state["phase"] == "running")
+    assert len(tries) == 3
+
+
+def test_a_part_that_cannot_be_prepared_again_is_tried_again_and_the_others_go_on(keep):
+    fails: list[bool] = []
+
+    def prepare() -> None:
+        if fails and fails.pop():
+            raise OSError(28, "No space left on device")
+
+    keeper = keep([part("a", prepare=prepare), part("b")])
+    until(lambda: keeper.state["phase"] == "running")
+    killed, other = keeper.process("a"), keeper.process("b")
+    fails.append(True)
+    os.kill(killed.pid, signal.SIGKILL)
+    until(lambda: not fails)
+    until(lambda: keeper.process("a") != killed and keeper.process("a").is_alive())
+    assert keeper.process("b") == other
+    assert other.is_alive()
+
+
+def test_a_long_log_begins_anew_while_its_process_goes_on_writing(tmp_path):
+    path = tmp_path / "a.log"
+    with path.open("ab", buffering=0) as log:
+        log.write(b"old\n")
+        bound_log(path, most_bytes=4)
+        assert path.read_bytes() == b"old\n"
+        bound_log(path, most_bytes=3)
+        log.write(b"new\n")
+    assert path.read_bytes() == b"new\n"
+    assert (tmp_path / "a.log.1").read_bytes() == b"old\n"
 
 
 def test_an_end_is_orderly_and_kills_only_what_does_not_listen(keep):

@@ -1,0 +1,17 @@
+"""What a process that others are forked from has ready: modules, and no thread of any engine."""
+
+from pathlib import Path
+
+import duckdb_extension_delta
+
+import lakehouse.govern.maintain
+import lakehouse.lineage.emit
+import lakehouse.transform.river
+import tests.guillotine
+import tests.workbench  # noqa: F401
+from lakehouse.storage import engine
+
+# each engine of a forked process would hash the extension's signature anew, a third of a second
+engine._checked.update(
+    Path(duckdb_extension_delta.__file__).parent.glob("extensions/*/delta.duckdb_extension")
+)
