@@ -1,4 +1,5 @@
-"""Kills its own process at the n-th boundary: before and after each commit, each put and each rename."""
+"""Kills its own process at the n-th boundary: before and after each commit and each put, and in the
+finer cut each rename and each removal of a folder."""
 
 import os
 import shutil
@@ -11,21 +12,21 @@ from lakehouse.objects import FolderObjects
 from lakehouse.storage.lake import Stored
 from tests.processes import kill_now
 
-BOUNDARIES: tuple[tuple[Any, str], ...] = (
+Boundaries = tuple[tuple[Any, str], ...]
+
+COMMITS: Boundaries = (
     (Stored, "append"),
     (Stored, "replace"),
     (Stored, "merge"),
     (Stored, "record"),
     (DeltaTable, "create"),
     (FolderObjects, "put"),
-    (os, "rename"),
-    (os, "replace"),
-    (shutil, "rmtree"),
 )
+RENAMES: Boundaries = ((os, "rename"), (shutil, "rmtree"))
 
 
-def raise_guillotine(falls_at: int | None) -> Callable[[], int]:
-    """Watch every boundary that this process crosses, and kill it at one; the count so far."""
+def raise_guillotine(boundaries: Boundaries, falls_at: int | None = None) -> Callable[[], int]:
+    """Watch the boundaries that this process crosses, and kill it at one; the count so far."""
     crossed = 0
 
     def cross() -> None:
@@ -43,6 +44,6 @@ def raise_guillotine(falls_at: int | None) -> Callable[[], int]:
 
         return at_boundary
 
-    for owner, name in BOUNDARIES:
+    for owner, name in boundaries:
         setattr(owner, name, watched(getattr(owner, name)))
     return lambda: crossed

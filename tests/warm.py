@@ -4,9 +4,6 @@ from pathlib import Path
 
 import duckdb_extension_delta
 
-import lakehouse.govern.maintain
-import lakehouse.lineage.emit
-import lakehouse.transform.river
 import tests.guillotine
 import tests.workbench  # noqa: F401
 from lakehouse.storage import engine

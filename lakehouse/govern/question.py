@@ -90,7 +90,8 @@ def refusals(lake: Lake) -> list[Refusal]:
             engine.attach(stored.table, stored.version)
             column = f"unnest({BROKE})" if BROKE in stored.table.columns else "reason"
             rows = engine.table(
-                f"select {column} as reason, count(*) as rows from {name} group by 1 order by 1"
+                f"select reason, count(*) as rows from (select {column} as reason from {name}) "
+                "group by reason order by reason"
             )
             found += [Refusal(name, row["reason"], row["rows"]) for row in rows.to_pylist()]
     return found

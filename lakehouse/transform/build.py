@@ -26,6 +26,8 @@ ROWS, REFUSED, RETRIED, STORED, CHANGE = (
     "work.change",
 )
 _MARK = "build"
+_MOST_MERGED = 500_000
+"""Rows; a merge holds what it changes in memory, so more than these make a table anew."""
 
 log = get_logger()
 
@@ -229,9 +231,7 @@ class _Build:
         columns = ", ".join(quarantine.columns)
         if is_partial:
             version_key = tuple(c for c in ("_sequence", "_line") if c in quarantine.columns)
-            key = (*quarantine.key, *version_key)
-            if self._diff(stored, quarantine, REFUSED, key):
-                stored.merge(self._engine.table(f"from {CHANGE}"), key, note)
+            self._put(stored, REFUSED, (*quarantine.key, *version_key), note)
         else:
             stored.replace(self._engine.stream(f"select {columns} from {REFUSED}"), note)
         return stored.measure()[0]
@@ -244,20 +244,35 @@ class _Build:
 
     def _merge(self, note: Note) -> tuple[int, int, int]:
         """Commit the difference, or only that there is none; rows written, deleted, version."""
-        changed = self._diff(self._target, self._table, ROWS, self._table.key)
-        if not changed:
-            return 0, 0, self._target.record(note)
-        deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
-        changes = self._engine.table(f"from {CHANGE}")
-        version = self._target.merge(changes, self._table.key, note)
-        return changed - deleted, deleted, version
+        written, deleted = self._put(self._target, ROWS, self._table.key, note)
+        version = self._target.version if written or deleted else self._target.record(note)
+        return written, deleted, version
 
-    def _diff(self, stored: Stored, table: Table, rows: str, key: tuple[str, ...]) -> int:
-        """Fill `change` with what turns the stored rows of the changed units into `rows`."""
+    def _put(self, stored: Stored, rows: str, key: tuple[str, ...], note: Note) -> tuple[int, int]:
+        """Commit what turns the stored rows of the changed units into `rows`, where anything does;
+        how many rows were written, and how many deleted."""
+        changed = self._diff(stored, rows, key)
+        deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
+        if changed > _MOST_MERGED:
+            self._attach_stored(stored, changed=False)
+            columns = ", ".join(stored.table.columns)
+            both = f"select {columns} from {STORED} union all select {columns} from {rows}"
+            stored.replace(self._engine.stream(both), note)
+        elif changed:
+            stored.merge(self._engine.table(f"from {CHANGE}"), key, note)
+        return changed - deleted, deleted
+
+    def _attach_stored(self, stored: Stored, *, changed: bool) -> None:
+        """Show the stored rows of the changed units, or those of the others."""
         unit = self._table.by
-        columns = ", ".join(table.columns)
-        where = f"{unit.column} in (from {CHANGED})" if unit else "true"
-        self._engine.attach(table, stored.version, where, name=STORED)
+        among = f"{unit.column} in (from {CHANGED})" if unit else "true"
+        where = among if changed else f"not coalesce({among}, false)"
+        self._engine.attach(stored.table, stored.version, where, name=STORED)
+
+    def _diff(self, stored: Stored, rows: str, key: tuple[str, ...]) -> int:
+        """Fill `change` with what turns the stored rows of the changed units into `rows`."""
+        columns = ", ".join(stored.table.columns)
+        self._attach_stored(stored, changed=True)
         self._engine.execute(
             f"create or replace table {CHANGE} as "
             f"select {columns}, 'upsert' as {OPERATION} from "

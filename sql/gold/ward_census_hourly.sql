@@ -14,8 +14,8 @@ checks:
 ---*/
 -- An hour is one of the source's own clock: hour_at is the instant it begins, so that the night in which the clock
 -- goes back has 25 rows a ward, two of them with hour_of_day 1 and different hour_at, and the one in which it goes
--- forward 23. (The one zone that moves by half an hour, Lord Howe's, has hours that overlap by it in one night of the
--- year.) A stay covers [started_at, ended_at): who leaves at 10:00 is not in the hour of 10.
+-- forward 23. (In the one zone that moves by half an hour, Lord Howe's, the hours of these two nights are off by it.)
+-- A stay covers [started_at, ended_at): who leaves at 10:00 is not in the hour of 10.
 -- An open stay counts up to the last time anything is known of its ward, which is the newest version of any of its
 -- stays, whoever's it is, and at most 366 days: one that nobody ever closed does not fill the ward for ever. An end
 -- later than the version that tells it is a plan, and such a stay is open until then. Where an encounter is over and
@@ -56,7 +56,7 @@ touched as (
     unnest(
       generate_series(
         started_at - (timezone(zone, started_at) - date_trunc('hour', timezone(zone, started_at))),
-        ended_at + interval 1 hour,
+        ended_at,
         interval 1 hour
       )
     ) as instant

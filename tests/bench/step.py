@@ -1,4 +1,4 @@
-"""`python -m tests.bench.step AT land FEED PATH` or `… AT run`: `lakehouse` with a clock that stands.
+"""`python -m tests.bench.step AT land FEED PATH` or `… AT run`: `lakehouse` at a given time.
 
 Two lakes that were told the same times can hold equal rows.
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.catalog.spec import Feed
-from lakehouse.errors import SpecError, StoreError
+from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import Landed, deliver, land
 from lakehouse.ingest.manifest import Manifest, read_manifest
 from lakehouse.ingest.receivers import inbox

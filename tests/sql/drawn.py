@@ -24,7 +24,7 @@ class Tables:
 
     def __init__(self) -> None:
         self.db = duckdb.connect()
-        self.db.execute("set timezone = 'UTC'; set threads = 2")
+        self.db.execute("set timezone = 'UTC'; set threads = 2; set enable_progress_bar = false")
         for layer in LAYERS:
             self.db.execute(f"create schema {layer}")
         for macro in CATALOG.macros.values():

@@ -132,6 +132,13 @@ def test_the_code_of_a_vital_sign_is_found_among_others(tables: Tables) -> None:
     assert tokens == ["urn:local|T", f"{LOINC}|8331-1", f"{LOINC}|8310-5"]
 
 
+def test_the_code_of_a_vital_sign_counts_in_its_own_system_only(tables: Tables) -> None:
+    codings = [{"system": "urn:local", "code": "8867-4"}, {"system": LOINC, "code": "8310-5"}]
+    tables.tell(observation(code={"coding": codings}))
+    tables.build("silver.observation")
+    tables.holds("silver.observation", "observation_code\n8310-5")
+
+
 def test_a_code_of_another_system_is_no_vital_sign(tables: Tables) -> None:
     told = concept("8867-4", "urn:local")
     tables.tell(observation(code=told, valueQuantity=quantity(72, "/min")))

@@ -54,6 +54,7 @@ def test_the_official_name_and_the_home_are_chosen_before_others(tables: Tables)
         patient(
             name=[
                 {"use": "maiden", "family": "Before", "given": ["Old"]},
+                {"use": "nickname", "given": ["Addie"]},
                 {"use": "official", "family": "Now", "given": ["Ada", "Bea"]},
             ],
             address=[{"use": "old", "postalCode": "1"}, {"use": "home", "postalCode": "2"}],

@@ -17,7 +17,7 @@ def name(word: str, number: str = "", day: int = 0) -> dict:
 
 
 def stands(tables: Tables, kind: str = "Patient") -> str:
-    query = "select string_agg(resource ->> 'gender', ',' order by resource_id) from fhir.resource"
+    query = "select string_agg(coalesce(resource ->> 'gender', '?'), ',') from fhir.resource"
     return tables.one(f"{query} where resource_type = '{kind}'") or "nothing"
 
 

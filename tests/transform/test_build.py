@@ -236,7 +236,10 @@ def test_a_model_that_gains_a_column_is_built_anew_and_what_reads_it_goes_on(
     build_all(lake, names)
     before = contents(lake, layers=("gold",))
     own_model(
-        tmp_path, ENCOUNTER, "  chosen.source,\n", "  chosen.source,\n  1.5::double as value_number,\n"
+        tmp_path,
+        ENCOUNTER,
+        "  chosen.source,\n",
+        "  chosen.source,\n  1.5::double as value_number,\n",
     )
     changed = lake_at(tmp_path)
     assert {built.mode for built in build_all(changed, names).values()} == {"full"}
@@ -270,9 +273,7 @@ def test_a_model_that_is_wrong_says_where_and_commits_nothing(
 
 
 def test_a_check_that_must_hold_stops_the_build_and_nothing_is_committed(tmp_path: Path) -> None:
-    own_model(
-        tmp_path, ENCOUNTER, "checks:\n", "checks:\n  - one_of: {class_code: [AMB]}\n"
-    )
+    own_model(tmp_path, ENCOUNTER, "checks:\n", "checks:\n  - one_of: {class_code: [AMB]}\n")
     lake = lake_at(tmp_path)
     take(lake, admitted(1, 1, **{"class": {"code": "Zanzibar"}}), admitted(2, 2, status="no such"))
     with pytest.raises(QualityError, match="1 checks that must hold do not") as caught:

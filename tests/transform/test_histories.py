@@ -159,7 +159,9 @@ def test_a_table_whose_sql_was_changed_is_built_anew_and_is_the_same(tmp_path: P
     for name in CHANGING:
         path = Path("sql", *name.split(".")).with_suffix(".sql")
         (own / path.parent.name).mkdir(parents=True, exist_ok=True)
-        (own / path.parent.name / path.name).write_text((PROJECT / path).read_text() + "\n-- moved\n;\n")
+        (own / path.parent.name / path.name).write_text(
+            (PROJECT / path).read_text() + "\n-- moved\n;\n"
+        )
     changed = build_all(lake_at(tmp_path), CHANGING)
     assert {built.mode for built in changed.values()} == {"full"}
     assert without_empty(contents(lake, layers=BUILT)) == without_empty(before)

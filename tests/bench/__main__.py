@@ -1,0 +1,13 @@
+"""`python -m tests.bench`: all of it, small; each module takes more by itself (--help)."""
+
+from tests.bench import giant, increment, river
+
+
+def main() -> None:
+    river.main([])
+    increment.main([])
+    giant.main(["--gb", "1"])
+
+
+if __name__ == "__main__":
+    main()

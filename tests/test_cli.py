@@ -1,0 +1,78 @@
+"""Every verb that opens the lake ends with its documented code, however often it is called."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lakehouse.settings import Settings
+from tests.workbench import build_all, day, drop, encounter, ingest, lake_at, patient, settings_at
+
+KEY = "north/e1"
+CALLS = [
+    (("tables",), 0),
+    (("tables", "--json"), 0),
+    (("sql", "select count(*) from silver.encounter"), 0),
+    (("sql", "select * from gold.readmission", "--format", "csv"), 0),
+    (("sql", "select * from silver.encounter", "--as-of", "silver.encounter=1"), 0),
+    (("sql", "select * from silver.encounter", "--as-of", "2020-01-01"), 0),
+    (("sql", "select 1; select 2"), 10),
+    (("sql", "select * from silver.nothing"), 10),
+    (("sql", "drop view silver.encounter"), 10),
+    (("sql", "select * from read_text('/etc/hostname')"), 12),
+    (("sql", "select 1", "--as-of", "yesterday"), 10),
+    (("lineage", "gold.readmission.encounter_id"), 0),
+    (("lineage", "gold.nothing"), 10),
+    (("trace", "gold.readmission", KEY), 0),
+    (("trace", "gold.readmission", "north/none"), 10),
+    (("quarantine",), 0),
+    (("run", "--table", "silver.encounter"), 0),
+    (("run", "--feed", "nobody"), 10),
+    (("land", "north_ehr", "not-there.ndjson"), 10),
+    (("govern",), 0),
+    (("sql",), 2),
+]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    root = tmp_path_factory.mktemp("cli")
+    lake = lake_at(root)
+    drop(lake, "north_ehr", "a.ndjson", [patient("p1", day(1)), encounter("e1", day(1))])
+    ingest(lake)
+    build_all(lake)
+    return settings_at(root)
+
+
+def code(settings: Settings, words: tuple[str, ...]) -> int:
+    given = {**os.environ, **settings.environment}
+    command = [sys.executable, "-m", "lakehouse", *words]
+    return subprocess.run(command, env=given, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize(("words", "expected"), CALLS, ids=lambda value: str(value)[:60])
+def test_a_verb_ends_with_its_documented_code(
+    settings: Settings, words: tuple[str, ...], expected: int
+) -> None:
+    assert code(settings, words) == expected
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(("words", "expected"), CALLS, ids=lambda value: str(value)[:60])
+def test_twenty_calls_of_a_verb_end_alike(
+    settings: Settings, words: tuple[str, ...], expected: int
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda _: code(settings, words), range(20)))
+    assert codes == [expected] * 20
+
+
+def test_a_lake_that_nobody_named_is_asked_for(tmp_path: Path) -> None:
+    lost = {"LAKEHOUSE_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-m", "lakehouse", "tables"]
+    done = subprocess.run(command, env=lost, capture_output=True, text=True, check=False)
+    assert done.returncode == 10
+    assert "hint: start the stack with `lakehouse up`" in done.stderr
