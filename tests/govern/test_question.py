@@ -1,5 +1,6 @@
 """One SELECT over the lake, and nothing else of this machine."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     take(lake, patient("p2", name=[{"family": CANARY}]))
     build_all(lake, ["silver.patient"])
     Path(lake.url).with_name("secret.txt").write_text("a secret")
+    # a table of Delta beside the lake
+    shutil.copytree(Path(lake.url, "silver", "patient"), Path(lake.url).with_name("outside"))
     return lake
 
 
@@ -132,6 +135,11 @@ def test_what_is_no_select_or_fails_is_a_wrong_query_and_quotes_nothing(
         "select * from read_text('{lake}/./../secret.txt')",
         "select * from read_text('{lake}-other/secret.txt')",
         "select * from delta_scan('/etc')",
+        "describe select * from delta_scan('{lake}/../outside')",
+        "explain select * from delta_scan('{lake}/../outside')",
+        "select (select count(*) from \"delta_list_files\"('{lake}/../outside'))",
+        "describe from query('from del' || 'ta_scan(''{lake}/../outside'')')",
+        "from query_table('/etc/passwd')",
         "select * from 'https://127.0.0.1:1/x.parquet'",
         "select * from 's3://other/x.parquet'",
         "select * from query('select * from read_text(''/etc/passwd'')')",

@@ -12,7 +12,6 @@ from lakehouse.catalog.load import LAYERS, Catalog
 from lakehouse.settings import PROJECT
 
 CATALOG = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
-SHARED = PROJECT.parent / "shared" / "data" / "fhir"
 PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/.*)?$")
 NULL = "-"
 
@@ -34,7 +33,13 @@ class Tables:
                 f"create table {name} as "
                 f"from read_csv('{path}', header = true, all_varchar = true, comment = '#')"
             )
-        self.db.execute("create table codes.source (source varchar, zone varchar)")
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty tables again, and the zones of the declared feeds."""
+        for layer in ("fhir", "bronze", "silver", "gold", "quarantine"):
+            self.db.execute(f"drop schema {layer} cascade; create schema {layer}")
+        self.db.execute("create or replace table codes.source (source varchar, zone varchar)")
         self.db.executemany("insert into codes.source values (?, ?)", CATALOG.zones())
         for name in ("bronze.fhir_resource", "bronze.fhir_seen"):
             self._create(name)
