@@ -60,8 +60,12 @@ def test_a_verb_ends_with_its_documented_code(
     assert code(settings, words) == expected
 
 
+OFTEN = [CALLS[place] for place in (0, 2, 4, 9, 13, 14, 15, 16, 19)]
+"""Each verb that opens the lake; the known danger is an interpreter that aborts after its answer."""
+
+
 @pytest.mark.stack
-@pytest.mark.parametrize(("words", "expected"), CALLS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("words", "expected"), OFTEN, ids=lambda value: str(value)[:60])
 def test_twenty_calls_of_a_verb_end_alike(
     settings: Settings, words: tuple[str, ...], expected: int
 ) -> None:
