@@ -171,7 +171,7 @@ def _run(settings: Settings, told: argparse.Namespace) -> None:
 
 
 def _govern(settings: Settings, _: argparse.Namespace) -> None:
-    from lakehouse.govern.lineage import rebuild, require_complete, store_events
+    from lakehouse.govern.lineage import SETTLED, rebuild, require_complete, store_events
     from lakehouse.govern.maintain import maintain
     from lakehouse.lineage.emit import running
     from lakehouse.storage.lake import open_lake
@@ -180,9 +180,11 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
     with running("run.govern", settings):
         for line in maintain(lake):
             say(line)
-        rebuilt = rebuild(lake)
+        # others may be at work: what they committed just now they will tell themselves
+        before = datetime.now(UTC) - SETTLED
+        rebuilt = rebuild(lake, before)
         say(f"lineage: {store_events(lake)} events stored, {rebuilt} rebuilt from the tables' logs")
-        require_complete(lake)
+        require_complete(lake, before)
 
 
 def _sql(settings: Settings, told: argparse.Namespace) -> None:

@@ -1,8 +1,7 @@
 """Kills its own process at the n-th boundary: before and after each commit and each put, and in the
 finer cut each rename and each removal of a folder."""
 
-import os
-import shutil
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,8 @@ COMMITS: Boundaries = (
     (DeltaTable, "create"),
     (FolderObjects, "put"),
 )
-RENAMES: Boundaries = ((os, "rename"), (shutil, "rmtree"))
+# by name: a module cannot be handed to another process
+RENAMES: Boundaries = (("os", "rename"), ("shutil", "rmtree"))
 
 
 def raise_guillotine(boundaries: Boundaries, falls_at: int | None = None) -> Callable[[], int]:
@@ -44,6 +44,7 @@ def raise_guillotine(boundaries: Boundaries, falls_at: int | None = None) -> Cal
 
         return at_boundary
 
-    for owner, name in boundaries:
+    for place, name in boundaries:
+        owner = importlib.import_module(place) if isinstance(place, str) else place
         setattr(owner, name, watched(getattr(owner, name)))
     return lambda: crossed

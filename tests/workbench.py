@@ -138,7 +138,7 @@ def contents(lake: Lake, *, envelope: bool = False, layers: tuple[str, ...] = ()
             continue
         stored = lake.open(name)
         columns = [c for c in stored.table.columns if envelope or not c.startswith("_")]
-        listed = _read(stored.files(), columns)
+        listed = _read(stored.files(), columns) if lake.credentials is None else rows(lake, name, envelope=envelope)
         text = "\n".join(sorted(map(repr, listed)))
         found[name] = f"{len(listed)} rows {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return found

@@ -36,9 +36,6 @@ DEFAULTS: dict[str, Any] = {
 # it tells of each array that it reads
 logging.getLogger("sqlglot").setLevel(logging.WARNING)
 
-_SETTLED = timedelta(hours=1)
-"""Work that committed longer ago and has not told of it yet was killed."""
-
 
 def land(feed: str) -> dict[str, int]:
     """Land what has settled in a feed's inbox; how many files and bytes, and what was no file."""
@@ -131,7 +128,7 @@ def store_lineage() -> dict[str, int]:
     def work(lake: "Lake") -> dict[str, int]:
         from lakehouse.govern import lineage
 
-        before = datetime.now(UTC) - _SETTLED
+        before = datetime.now(UTC) - lineage.SETTLED
         stored = lineage.store_events(lake)
         rebuilt = lineage.rebuild(lake, before)
         stored += lineage.store_events(lake)

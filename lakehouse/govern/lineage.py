@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,9 @@ from lakehouse.storage.lake import Commit, Lake, Note, Stored, committed
 
 EVENTS = "lineage.event"
 EDGES = "lineage.column"
+SETTLED = timedelta(hours=1)
+"""Work that committed longer ago and has not told of it yet was killed."""
+
 _MARK = "outbox"
 _BATCH = 2000
 _REFUSED = ".refused"
@@ -154,11 +158,10 @@ def _commit(stored: Stored, rows: list[dict[str, Any]]) -> None:
 
 
 def _read(path: Path) -> _Told | None:
-    text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        return _parse(text)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+        return _parse(path.read_text(encoding="utf-8", errors="replace"))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # no event, or another process has stored it meanwhile
 
 
 def _parse(text: str) -> _Told:
@@ -219,7 +222,8 @@ def _clear(read: Mapping[Path, _Told | None]) -> int:
     """Remove the files whose events are in the lake; set aside, and count, what is no event."""
     refused = [path for path, told in read.items() if told is None]
     for path in refused:
-        path.rename(path.with_suffix(_REFUSED))
+        with suppress(FileNotFoundError):
+            path.rename(path.with_suffix(_REFUSED))
     for path in read.keys() - set(refused):
         path.unlink(missing_ok=True)
     return len(refused)

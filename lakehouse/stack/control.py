@@ -12,7 +12,7 @@ from functools import partial
 
 from lakehouse.errors import StoreError
 from lakehouse.settings import PROJECT, Settings
-from lakehouse.stack import airflow, postgres, store, supervisor
+from lakehouse.stack import airflow, postgres, seaweed, store, supervisor
 from lakehouse.stack.component import base_environment, log_of, open_log, recording
 from lakehouse.stack.places import Places, read_json, write_json
 from lakehouse.stack.ports import require_free, require_same, running
@@ -229,6 +229,8 @@ def _end_leftovers(places: Places) -> None:
     end_together(places, {"store": signal.SIGTERM, postgres.NAME: signal.SIGINT}, 30)
     places.process(supervisor.NAME).unlink(missing_ok=True)
     places.outer_ports.unlink(missing_ok=True)
+    seaweed.sweep(places)
+    places.remove_sockets()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,13 +96,24 @@ class Places:
         if len(os.fsencode(inside)) + _SOCKET_NAME_BYTES <= _SOCKET_PATH_BYTES:
             inside.mkdir(mode=_PRIVATE, exist_ok=True)
             return inside
-        record = self.run / "sockets"
-        known = Path(record.read_text()) if record.is_file() else None
-        if known and _is_private(known):
+        known = self._sockets_elsewhere()
+        if known:
             return known
         made = Path(tempfile.mkdtemp(prefix="lakehouse-", dir=_short_root()))
-        write_private(record, str(made))
+        write_private(self.run / "sockets", str(made))
         return made
+
+    def remove_sockets(self) -> None:
+        """Leave no folder behind outside of the home, when nobody listens any more."""
+        elsewhere = self._sockets_elsewhere()
+        if elsewhere:
+            shutil.rmtree(elsewhere, ignore_errors=True)
+        (self.run / "sockets").unlink(missing_ok=True)
+
+    def _sockets_elsewhere(self) -> Path | None:
+        record = self.run / "sockets"
+        known = Path(record.read_text()) if record.is_file() else None
+        return known if known and _is_private(known) else None
 
 
 def _short_root() -> str:

@@ -7,6 +7,7 @@ chunks. All are on loopback.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lakehouse.errors import StoreError
 from lakehouse.settings import Settings
 from lakehouse.stack import certificates
 from lakehouse.stack.component import base_environment
-from lakehouse.stack.places import Places, write_json
+from lakehouse.stack.places import Places, read_json, write_json
 from lakehouse.stack.ports import LOOPBACK, inner_ports
 from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE, RIGHTS
 from lakehouse.stack.secrets import store_secrets
@@ -28,6 +29,7 @@ _GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
 _CERTIFIED_HTTP = ("HTTPS_MASTER", "HTTPS_ADMIN")
 _CERTIFIED = (*(f"GRPC_{part}" for part in _GRPC), *_CERTIFIED_HTTP)
 _VOLUME_MIB = 1024
+_SOCKETS = Path("/tmp")  # noqa: S108 (written into the program; private by our umask)
 
 
 def arguments(settings: Settings) -> tuple[str, ...]:
@@ -75,13 +77,22 @@ def prepare(settings: Settings, prefix: str, identities: Mapping[str, Mapping[st
     data = places.data / "seaweedfs"
     data.mkdir(mode=0o700, exist_ok=True)
     (data / "mini.options").unlink(missing_ok=True)  # it would bring back ports of another time
-    for name in ("s3.sock", "filer.sock"):
-        (places.sockets() / name).unlink(missing_ok=True)
+    sweep(places)
     keys = store_secrets(places)
     admin = {"access_key": keys["admin_access_key"], "secret_key": keys["admin_secret_key"]}
     named = [_identity("admin", admin, ("Admin", "Read", "List", "Tagging", "Write"))]
     named += [_identity(role, pair, _actions(role, prefix)) for role, pair in identities.items()]
     write_json(_identities_file(places), {"identities": named})
+
+
+def sweep(places: Places) -> None:
+    """Remove the socket files that the store leaves behind, in its folder and beside it."""
+    for name in ("s3.sock", "filer.sock"):
+        (places.sockets() / name).unlink(missing_ok=True)
+    for name, port in read_json(places.inner_ports).items():
+        left = _SOCKETS / f"seaweedfs-{name.split('.')[0]}-grpc-{port}.sock"
+        with suppress(OSError):  # one of the same name may be somebody else's
+            left.unlink()
 
 
 def evidence_policy(bucket: str, folder: str) -> dict[str, Any]:

@@ -371,8 +371,6 @@ def clean_errors(table: str) -> Iterator[None]:
         yield
     except CommitFailedError:
         raise Conflict(f"{table}: another commit came first") from None
-    except TableNotFoundError:
-        raise
     except (DeltaError, OSError, pa.ArrowException) as error:
         raise StoreError(f"{table}: storage failed with {type(error).__name__}") from None
 

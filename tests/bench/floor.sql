@@ -350,6 +350,7 @@ episode as (
     patient_id,
     source,
     min(admitted_on) as admitted_on,
+    min(admitted_at) as admitted_at,
     max(discharged_on) as discharged_on,
     max(discharged_at) as discharged_at,
     arg_max(encounter_id, discharged_at) as discharge_encounter_id,
@@ -362,19 +363,26 @@ episode as (
 judged as (
   select
     episode.*,
+    coalesce(deceased_at < episode.admitted_at, false) as is_after_death,
     case
+      when is_after_death then 'after death'
       when deceased_at <= discharged_at or cast(disposition.is_death as boolean) then 'died'
       when cast(disposition.is_against_advice as boolean) then 'against advice'
       when cast(disposition.is_transfer as boolean) then 'transferred out'
-    end as exclusion,
-    lead(encounter_id) over later as next_encounter_id,
-    lead(admitted_on) over later as next_admitted_on,
-    lead(is_planned) over later as is_next_planned
+    end as exclusion
   from episode
   left join silver_patient using (patient_id)
   left join (select distinct code, is_death, is_against_advice, is_transfer from disposition) as disposition
     on disposition.code = left_to
-  window later as (partition by patient_id order by episode.admitted_on, episode.encounter_id)
+),
+followed as (
+  select
+    *,
+    lead(encounter_id) over later as next_encounter_id,
+    lead(admitted_on) over later as next_admitted_on,
+    lead(is_planned) over later as is_next_planned
+  from judged
+  window later as (partition by patient_id, is_after_death order by admitted_on, encounter_id)
 )
 select
   encounter_id,
@@ -393,7 +401,7 @@ select
   next_admitted_on,
   cast(next_admitted_on - discharged_on as integer) as days_to_next,
   is_next_planned
-from judged;
+from followed;
 
 create table gold_ward_census_hourly as
 with present as (

@@ -59,7 +59,7 @@ def _quiet() -> Iterator[None]:
 
 
 @pytest.fixture
-def configure(tmp_path: Path) -> Callable[..., Settings]:
+def configure(tmp_path: Path) -> Iterator[Callable[..., Settings]]:
     """Make settings of a stack of this test's own; nothing is started."""
 
     def make(**variables: str) -> Settings:
@@ -67,7 +67,8 @@ def configure(tmp_path: Path) -> Callable[..., Settings]:
         Places(settings.home).prepare()
         return settings
 
-    return make
+    yield make
+    Places(tmp_path / "home").remove_sockets()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from lakehouse.settings import read_settings
 from lakehouse.stack import doctor, minio, postgres, store
 from lakehouse.stack.places import Places
 from lakehouse.stack.provision import provision
+from lakehouse.stack.seaweed import sweep
 from lakehouse.stack.secrets import store_secrets
 from lakehouse.stack.supervisor import Supervisor
 from tests.stack.conftest import settings_at
@@ -22,20 +23,22 @@ pytestmark = pytest.mark.stack
 @pytest.fixture
 def keep():
     """Keep a stage of components for the time of a test."""
-    kept: list[tuple[Supervisor, threading.Thread]] = []
+    kept: list[tuple[Supervisor, threading.Thread, Places]] = []
 
     def make(settings, *components):
         places = Places(settings.home)
         supervisor = Supervisor(places, [components])
         thread = threading.Thread(target=supervisor.run)
         thread.start()
-        kept.append((supervisor, thread))
+        kept.append((supervisor, thread, places))
         until(lambda: "running" in places.state.read_text(), seconds=60)
 
     yield make
-    for supervisor, thread in kept:
+    for supervisor, thread, places in kept:
         supervisor.stop()
         thread.join(60)
+        sweep(places)
+        places.remove_sockets()
 
 
 def prepared(home, **variables):

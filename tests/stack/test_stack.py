@@ -133,15 +133,14 @@ def test_nothing_listens_beyond_loopback(stack):
 
 
 def test_no_socket_file_may_be_used_by_others(stack):
-    paths = {
-        connection.laddr
-        for process in processes(stack)
-        for connection in process.net_connections("unix")
-        if connection.laddr.startswith("/")
-    }
-    assert any(".s.PGSQL" in path for path in paths)
-    open_to_others = {path for path in paths if Path(path).stat().st_mode & 0o022}
-    assert open_to_others == set()
+    paths = _socket_files(processes(stack))
+    assert any(".s.PGSQL" in path.name for path in paths)
+    assert {path for path in paths if path.stat().st_mode & 0o022} == set()
+
+
+def _socket_files(of: Iterable[psutil.Process]) -> set[Path]:
+    links = [link for process in of for link in process.net_connections("unix")]
+    return {Path(link.laddr) for link in links if link.laddr.startswith("/")}
 
 
 def test_no_secret_is_in_a_log_or_an_argument(stack):
@@ -302,7 +301,10 @@ up(read_settings(), print)
 def test_after_down_nothing_runs_and_of_two_ups_at_once_one_starts_the_same_stack(stack):
     before, known = processes(stack), access(stack.settings)
     client(stack.settings, "govern").put_object("lake", "gold/kept", io.BytesIO(b"kept"), 4)
+    sockets = _socket_files(before)
+    assert len(sockets) > 5
     assert stack.down()[-1].startswith("stopped")
+    assert [path for path in sockets if path.exists()] == []
     assert [one for one in before if one.is_running() and one.status() != "zombie"] == []
     assert not any(part.healthy for part in status(stack.settings).components)
     assert stack.down() == ["the stack is not running"]
