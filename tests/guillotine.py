@@ -1,7 +1,5 @@
-"""Kills its own process at the n-th boundary: before and after each commit and each put, and in the
-finer cut each rename and each removal of a folder."""
+"""Kills its own process at the n-th boundary: before and after each commit and each put."""
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +19,6 @@ COMMITS: Boundaries = (
     (DeltaTable, "create"),
     (FolderObjects, "put"),
 )
-# by name: a module cannot be handed to another process
-RENAMES: Boundaries = (("os", "rename"), ("shutil", "rmtree"))
 
 
 def raise_guillotine(boundaries: Boundaries, falls_at: int | None = None) -> Callable[[], int]:
@@ -44,7 +40,6 @@ def raise_guillotine(boundaries: Boundaries, falls_at: int | None = None) -> Cal
 
         return at_boundary
 
-    for place, name in boundaries:
-        owner = importlib.import_module(place) if isinstance(place, str) else place
+    for owner, name in boundaries:
         setattr(owner, name, watched(getattr(owner, name)))
     return lambda: crossed

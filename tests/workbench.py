@@ -138,20 +138,20 @@ def contents(lake: Lake, *, envelope: bool = False, layers: tuple[str, ...] = ()
             continue
         stored = lake.open(name)
         columns = [c for c in stored.table.columns if envelope or not c.startswith("_")]
-        listed = _read(stored.files(), columns) if lake.credentials is None else rows(lake, name, envelope=envelope)
+        # from the files, where there are any: quicker, and by nothing of ours
+        in_folder = lake.credentials is None
+        listed = _read(stored.files(), columns) if in_folder else rows(lake, name, envelope=envelope)
         text = "\n".join(sorted(map(repr, listed)))
         found[name] = f"{len(listed)} rows {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return found
 
 
 def _read(files: list[str], columns: list[str]) -> list[dict[str, Any]]:
-    """The rows of data files, read by nothing of ours."""
     if not files:
         return []
     told = f"select {', '.join(columns)} from read_parquet($files, union_by_name = true)"
-    found: list[dict[str, Any]] = (
-        duckdb.execute(told, {"files": files}).to_arrow_table().to_pylist()
-    )
+    duckdb.execute("set timezone = 'UTC'")
+    found: list[dict[str, Any]] = duckdb.execute(told, {"files": files}).to_arrow_table().to_pylist()
     return found
 
 
