@@ -140,7 +140,9 @@ def contents(lake: Lake, *, envelope: bool = False, layers: tuple[str, ...] = ()
         columns = [c for c in stored.table.columns if envelope or not c.startswith("_")]
         # from the files, where there are any: quicker, and by nothing of ours
         in_folder = lake.credentials is None
-        listed = _read(stored.files(), columns) if in_folder else rows(lake, name, envelope=envelope)
+        listed = (
+            _read(stored.files(), columns) if in_folder else rows(lake, name, envelope=envelope)
+        )
         text = "\n".join(sorted(map(repr, listed)))
         found[name] = f"{len(listed)} rows {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return found
@@ -151,7 +153,9 @@ def _read(files: list[str], columns: list[str]) -> list[dict[str, Any]]:
         return []
     told = f"select {', '.join(columns)} from read_parquet($files, union_by_name = true)"
     duckdb.execute("set timezone = 'UTC'")
-    found: list[dict[str, Any]] = duckdb.execute(told, {"files": files}).to_arrow_table().to_pylist()
+    found: list[dict[str, Any]] = (
+        duckdb.execute(told, {"files": files}).to_arrow_table().to_pylist()
+    )
     return found
 
 
