@@ -2,10 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar, cast
+from typing import BinaryIO, Protocol, cast
 from urllib.parse import urlsplit
 
 import urllib3
@@ -17,7 +18,6 @@ from lakehouse.settings import Credentials
 
 _PART_BYTES = 16 * 2**20
 _COPY_BYTES = 2**20
-_Answer = TypeVar("_Answer")
 
 
 class Objects(Protocol):
@@ -44,39 +44,34 @@ class FolderObjects:
 
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
         target = self._root / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _storing(), tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
-            try:
-                while chunk := stream.read(_COPY_BYTES):
-                    part.write(chunk)
-                part.flush()
-                os.fsync(part.fileno())
-                Path(part.name).replace(target)
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
-        _sync_folder(target.parent)
+        with _storing():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(target, stream)
+            _sync_folder(target.parent)
 
     def open(self, key: str) -> BinaryIO:
         with _storing():
             return (self._root / key).open("rb")
 
     def size(self, key: str) -> int | None:
-        try:
-            return (self._root / key).stat().st_size
-        except FileNotFoundError:
-            return None
+        with _storing():
+            try:
+                return (self._root / key).stat().st_size
+            except FileNotFoundError:
+                return None
 
     def delete(self, key: str) -> None:
-        (self._root / key).unlink(missing_ok=True)
+        with _storing():
+            (self._root / key).unlink(missing_ok=True)
 
 
 class S3Objects:
-    """Objects in one bucket of an S3 server."""
+    """Objects in one bucket of an S3 server, or in a folder of it."""
 
-    def __init__(self, bucket: str, credentials: Credentials) -> None:
+    def __init__(self, bucket: str, folder: str, credentials: Credentials) -> None:
         place = urlsplit(credentials.endpoint)
         self._bucket = bucket
+        self._prefix = f"{folder}/" if folder else ""
         self._client = Minio(
             place.netloc,
             access_key=credentials.access_key,
@@ -86,41 +81,54 @@ class S3Objects:
         )
 
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
-        self._ask(
-            lambda: self._client.put_object(self._bucket, key, stream, size, part_size=_PART_BYTES)
-        )
+        with _asking():
+            name = self._prefix + key
+            self._client.put_object(self._bucket, name, stream, size, part_size=_PART_BYTES)
 
     def open(self, key: str) -> BinaryIO:
-        # urllib3's response is a readable raw stream
-        return cast(BinaryIO, self._ask(lambda: self._client.get_object(self._bucket, key)))
+        with _asking():
+            answer = self._client.get_object(self._bucket, self._prefix + key)
+        return cast(BinaryIO, _Answer(answer))
 
     def size(self, key: str) -> int | None:
-        try:
-            return self._client.stat_object(self._bucket, key).size
-        except S3Error as error:
-            if error.code == "NoSuchKey":
-                return None
-            raise StoreError(f"the object store answered {error.code}") from None
-        except (MinioException, urllib3.exceptions.HTTPError) as error:
-            raise StoreError(f"the object store failed: {type(error).__name__}") from None
+        with _asking():
+            try:
+                return self._client.stat_object(self._bucket, self._prefix + key).size
+            except S3Error as error:
+                if error.code == "NoSuchKey":
+                    return None
+                raise
 
     def delete(self, key: str) -> None:
-        self._ask(lambda: self._client.remove_object(self._bucket, key))
+        with _asking():
+            self._client.remove_object(self._bucket, self._prefix + key)
 
-    def _ask(self, question: Callable[[], _Answer]) -> _Answer:
-        try:
-            return question()
-        except S3Error as error:
-            raise StoreError(f"the object store answered {error.code}") from None
-        except (MinioException, urllib3.exceptions.HTTPError) as error:
-            raise StoreError(f"the object store failed: {type(error).__name__}") from None
+
+class _Answer(RawIOBase):
+    """The bytes of an answer; a connection that breaks meanwhile is a failure of the store."""
+
+    def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
+        self._answer = answer
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        with _asking():
+            return self._answer.read(size if size >= 0 else None)
+
+    def close(self) -> None:
+        self._answer.close()
+        self._answer.release_conn()
+        super().close()
 
 
 def open_objects(url: str, credentials: Credentials | None) -> Objects:
     """Open the place that `url` names: an s3:// bucket with keys, or a folder."""
     if credentials is None:
         return FolderObjects(Path(url))
-    return S3Objects(urlsplit(url).netloc, credentials)
+    place = urlsplit(url)
+    return S3Objects(place.netloc, place.path.strip("/"), credentials)
 
 
 @contextmanager
@@ -129,6 +137,29 @@ def _storing() -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(f"the folder store failed: {error.strerror}") from None
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except S3Error as error:
+        raise StoreError(f"the object store answered {error.code}") from None
+    except (MinioException, urllib3.exceptions.HTTPError) as error:
+        raise StoreError(f"the object store failed: {type(error).__name__}") from None
+
+
+def _write(target: Path, stream: BinaryIO) -> None:
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+        try:
+            while chunk := stream.read(_COPY_BYTES):
+                part.write(chunk)
+            part.flush()
+            os.fsync(part.fileno())
+            Path(part.name).replace(target)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
 
 
 def _sync_folder(folder: Path) -> None:

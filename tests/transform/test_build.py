@@ -79,6 +79,25 @@ def test_a_record_that_moves_to_another_patient_changes_both(lake: Lake) -> None
     assert (row["patient_id"], row["n_measurement"]) == ("north/p2", 2)
 
 
+def test_many_changes_make_the_table_anew_from_what_stays_and_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for most in (module._MOST_MERGED, 0):
+        monkeypatch.setattr(module, "_MOST_MERGED", most)
+        lake = lake_at(tmp_path / str(most))
+        take(lake, *[admitted(n, 1) for n in range(4)], admitted(9, 1, status="no such"))
+        build(lake, ENCOUNTER)
+        take(lake, admitted(1, 2), admitted(2, 2, status="no such"), deletion("Encounter/e3"))
+        built = build(lake, ENCOUNTER)
+        assert (built.mode, built.written, built.deleted) == ("incremental", 2, 1)
+        take(lake, admitted(9, 2))
+        build(lake, ENCOUNTER)
+        told.append((standing(lake), waiting(lake)))
+    assert told[0] == told[1]
+    assert told[0][1] == [("north/e2", 2)]
+
+
 # deliveries in turn, each a list of (encounter, version, whether it passes); what stands; what waits
 REFUSALS: list[tuple[list[list[tuple[int, int, bool]]], dict[int, tuple[int, bool]], list[tuple[int, int]]]] = [
     ([[(1, 1, True)], [(1, 2, False)]], {1: (1, True)}, [(1, 2)]),

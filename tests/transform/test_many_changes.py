@@ -1,0 +1,56 @@
+"""A change that is too large for memory is not merged; what comes out is the same."""
+
+from pathlib import Path
+
+import pytest
+
+from lakehouse.storage.lake import Lake
+from lakehouse.transform import build as module
+from tests.workbench import (
+    build_all,
+    contents,
+    day,
+    deletion,
+    encounter,
+    lake_at,
+    pulse,
+    take,
+    without_empty,
+)
+
+NAMES = ["silver.encounter", "silver.observation", "gold.vital_sign_daily"]
+
+
+def take_first(lake: Lake) -> None:
+    take(lake, *[pulse(f"o{n}", day(1), who=f"p{n}") for n in range(4)])
+    take(lake, encounter("e1", day(1)), encounter("e2", day(1), status="no such"))
+
+
+def take_second(lake: Lake) -> None:
+    """Of each one: changed, moved to another patient, deleted, new, refused, corrected."""
+    take(lake, pulse("o0", day(2), who="p0", value=80), pulse("o1", day(2), who="p2"))
+    take(lake, deletion("Observation/o3"), pulse("o4", day(2), who="p4"))
+    take(lake, encounter("e1", day(2), status="no such"), encounter("e2", day(2)))
+
+
+@pytest.mark.parametrize(
+    ("most", "operation"), [(0, "WRITE"), (3, "WRITE"), (4, "MERGE")], ids=["0", "3", "4"]
+)
+def test_more_changes_than_memory_holds_give_the_rows_that_a_merge_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, operation: str
+) -> None:
+    monkeypatch.setattr(module, "_MOST_MERGED", most)
+    steps, once = lake_at(tmp_path / "steps"), lake_at(tmp_path / "once")
+    for lake in (steps, once):
+        take_first(lake)
+    build_all(steps, NAMES)
+    for lake in (steps, once):
+        take_second(lake)
+    built = build_all(steps, NAMES)["silver.observation"]
+    build_all(once, NAMES)
+    assert (built.mode, built.written, built.deleted, built.rows) == ("incremental", 3, 1, 4)
+    assert steps.open("silver.observation").history()[0].operation == operation
+    layers = ("silver", "gold", "quarantine")
+    found, told = (without_empty(contents(lake, layers=layers)) for lake in (steps, once))
+    assert found == told
+    assert "quarantine.silver_encounter" in told
