@@ -21,7 +21,7 @@ from lakehouse.lineage import collect, outbox
 from lakehouse.lineage.emit import emit
 from lakehouse.lineage.events import EVERY, run_event
 from lakehouse.log import get_logger
-from lakehouse.storage.engine import Engine
+from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Commit, Lake, Note, Stored, committed
 
 EVENTS = "lineage.event"
@@ -112,7 +112,7 @@ def unexplained(lake: Lake) -> list[str]:
     stored = lake.find(EDGES)
     if stored is None:
         return []
-    with Engine(lake, threads=1) as engine:
+    with engine_for(lake) as engine:
         engine.attach(stored.table, stored.version)
         found = engine.table("select distinct table_name, column_name from lineage.column")
     known = set(zip(*(column.to_pylist() for column in found.columns), strict=True))
@@ -135,7 +135,7 @@ def _append(lake: Lake, told: Mapping[str, _Told]) -> int:
         groups.setdefault(f"{edge['run_id']} {edge['table_name']} {edge['version']}", []).append(
             edge
         )
-    with Engine(lake, threads=1) as engine:
+    with engine_for(lake) as engine:
         engine.attach(events.table, events.version)
         engine.attach(edges.table, edges.version)
         fresh = told.keys() - _held(engine, _HELD_EVENTS, told)
@@ -250,7 +250,7 @@ def _named(lake: Lake) -> set[tuple[str, int]]:
     stored = lake.find(EVENTS)
     if stored is None:
         return named
-    with Engine(lake, threads=1) as engine:
+    with engine_for(lake) as engine:
         engine.attach(stored.table, stored.version)
         lists = engine.table("select distinct outputs from lineage.event where outputs <> '[]'")
     for text in lists["outputs"].to_pylist():

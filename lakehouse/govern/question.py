@@ -11,7 +11,7 @@ import pyarrow as pa
 from lakehouse.catalog.load import LAYERS
 from lakehouse.catalog.spec import BROKE, Table, Write
 from lakehouse.errors import LakehouseError, SpecError
-from lakehouse.storage.engine import Engine
+from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake
 
 _NAMES = re.compile(rf"\b(?:{'|'.join(LAYERS)})\.[a-z_]\w*", re.I)
@@ -82,7 +82,7 @@ def refusals(lake: Lake) -> list[Refusal]:
     names = [feed.quarantine for feed in lake.catalog.feeds.values()]
     names += [table.quarantine().name for table in lake.catalog.models()]
     found: list[Refusal] = []
-    with Engine(lake, threads=1) as engine:
+    with engine_for(lake) as engine:
         for name in names:
             stored = lake.find(name)
             if stored is None:

@@ -18,7 +18,7 @@ from lakehouse.ingest.manifest import is_manifest, read_manifest
 from lakehouse.ingest.receivers.inbox import Claim, Inbox, claiming
 from lakehouse.lineage import collect
 from lakehouse.log import get_logger
-from lakehouse.storage.engine import Engine
+from lakehouse.storage.engine import engine_for
 from lakehouse.storage.lake import Lake, Note, Stored, committed
 
 LEDGER = "landing.ledger"
@@ -139,7 +139,7 @@ def _repeated(lake: Lake, ledger: Stored, feed: Feed, arrivals: list[_Arrival]) 
     Bytes that come again after something else are news: A, B, A ends as A, whichever feed of the
     source sent B. So are bytes of which an export says anew when they were true.
     """
-    with Engine(lake, threads=1) as engine:
+    with engine_for(lake) as engine:
         engine.attach(ledger.table, ledger.version)
         rows = engine.table(
             f"select feed, object_id, export_at from {LEDGER} where source = $source "

@@ -14,7 +14,7 @@ from lakehouse.ingest.stage import Stage
 from lakehouse.ingest.versions import Versions
 from lakehouse.lineage import collect
 from lakehouse.log import get_logger
-from lakehouse.storage.engine import Engine
+from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake, Note, Stored, committed
 
 _MOST_OBJECTS = 2000
@@ -64,7 +64,7 @@ def find_reader(feed: Feed) -> Reader:
 def pending(lake: Lake, feed: Feed) -> list[Batch]:
     """The batches that wait to be loaded, in the order in which they must be."""
     mark = _mark(lake.find(find_reader(feed).TABLE), feed)
-    with Engine(lake, threads=1) as engine:
+    with engine_for(lake) as engine:
         entries = _entries(engine, lake, feed, mark)
     batches: list[list[Origin]] = []
     size = 0
@@ -105,7 +105,7 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
     main, seen = lake.open(reader.TABLE), lake.open(reader.SEEN)
     refused = lake.open(feed.quarantine)
     mark = _mark(main, feed)
-    with Engine(lake) as engine, ExitStack() as stack:
+    with engine_for(lake) as engine, ExitStack() as stack:
         waiting = _entries(engine, lake, feed, mark)
         entries = [entry for entry in waiting if entry.sequence <= batch.last]
         if entries and entries[0].sequence < batch.first:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary, finalize
 
 import duckdb
 import duckdb_extension_delta
@@ -21,7 +22,8 @@ from lakehouse.catalog.load import LAYERS, SOURCES
 from lakehouse.catalog.spec import Table, Write
 from lakehouse.errors import PolicyError, SpecError, StoreError
 from lakehouse.lineage import collect
-from lakehouse.storage.lake import Lake
+from lakehouse.settings import Credentials
+from lakehouse.storage.lake import Lake, place_of
 
 WORK = "work"
 _BATCH_ROWS = 65_536
@@ -45,9 +47,11 @@ class Engine:
     """
 
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
-        self._lake = lake
+        self._catalog, self._url = lake.catalog, lake.url
+        self._shown: set[str] = set()
         with clean_errors():
             self.spill = _private_folder(lake.settings.home / "spill")
+        self._removal = finalize(self, shutil.rmtree, self.spill, ignore_errors=True)
         self._extensions = _extensions(lake)
         self._db = duckdb.connect(
             config={
@@ -61,7 +65,7 @@ class Engine:
                 "allow_unsigned_extensions": _checked.issuperset(self._extensions),
             }
         )
-        self._prepare()
+        self._prepare(lake.credentials)
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +81,15 @@ class Engine:
     def close(self) -> None:
         """Give back memory and spilled bytes."""
         self._db.close()
-        shutil.rmtree(self.spill, ignore_errors=True)
+        self._removal()
+
+    def forget(self) -> None:
+        """Drop all that was attached and worked out, as if the engine were new."""
+        self.execute(f"drop schema {WORK} cascade")
+        self.execute(f"create schema {WORK}")
+        for name in self._shown:
+            self.execute(f"drop view if exists {name}")
+        self._shown.clear()
 
     def attach(
         self, table: Table, version: int | None, where: str = "true", *, name: str = ""
@@ -85,22 +97,23 @@ class Engine:
         """Show a stored table at a version, under its own name or another; None shows it empty."""
         name = name or table.name
         if version is None:
-            self.execute(f"create or replace view {name} as {self._empty(table)}")
+            self._show(name, self._empty(table))
             return
-        place = self._lake.place(table.name)
-        self.execute(
-            f"create or replace view {name} as "
-            f"select * from delta_scan({_quoted(place)}, version => {version}) where {where}"
-        )
+        place = _quoted(place_of(self._url, table.name))
+        self._show(name, f"from delta_scan({place}, version => {version}) where {where}")
 
     def attach_view(self, table: Table) -> None:
         """Show a declared view; what it reads must be attached."""
-        self.execute(f"create or replace view {table.name} as {table.sql}")
+        self._show(table.name, table.sql)
+
+    def _show(self, name: str, query: str) -> None:
+        self._shown.add(name)
+        self.execute(f"create or replace view {name} as {query}")
 
     def attach_views(self, table: Table) -> None:
         """Show the views that a model reads, each after what it reads itself."""
         for name in table.reads:
-            read = self._lake.catalog.tables.get(name)
+            read = self._catalog.tables.get(name)
             if read and read.write is Write.VIEW:
                 self.attach_views(read)
                 self.attach_view(read)
@@ -154,7 +167,7 @@ class Engine:
             "union select column_name from duckdb_columns()"
         )
         words = {str(word) for word in known.column(0).to_pylist()}
-        words |= {*LAYERS, *(table.noun for table in self._lake.catalog.tables.values())}
+        words |= {*LAYERS, *(table.noun for table in self._catalog.tables.values())}
         asked = {word.lower() for word in _WORD.findall(sql)} - words
         return _WORD.sub(lambda found: "…" if found[0].lower() in asked else found[0], message)
 
@@ -179,48 +192,46 @@ class Engine:
             self._db.unregister(name)
 
     def _empty(self, table: Table) -> str:
-        columns = self._lake.catalog.columns
+        columns = self._catalog.columns
         casts = ", ".join(f"null::{columns[c].type} as {c}" for c in table.columns)
         return f"select {casts} where false"
 
-    def _prepare(self) -> None:
+    def _prepare(self, credentials: Credentials | None) -> None:
         for path in self._extensions:
             self.execute(f"load {_quoted(str(path))}")
         _checked.update(self._extensions)
         self.execute("set timezone = 'UTC'")
-        self._grant()
+        if credentials:
+            self._grant(credentials)
         for layer in (*LAYERS, WORK):
             self.execute(f"create schema {layer}")
-        for macro in self._lake.catalog.macros.values():
+        for macro in self._catalog.macros.values():
             self.execute(macro)
         self._load_codes()
         self._lock()
 
-    def _grant(self) -> None:
-        credentials = self._lake.credentials
-        if credentials is None:
-            return
+    def _grant(self, credentials: Credentials) -> None:
         place = urlsplit(credentials.endpoint)
         self.execute(
             f"create secret lake (type s3, key_id {_quoted(credentials.access_key)}, "
             f"secret {_quoted(credentials.secret_key)}, region '{credentials.region}', "
             f"endpoint '{place.netloc}', use_ssl {place.scheme == 'https'}, url_style 'path', "
-            f"scope {_quoted(self._lake.url)})"
+            f"scope {_quoted(self._url)})"
         )
 
     def _load_codes(self) -> None:
-        for name, path in self._lake.catalog.codes.items():
+        for name, path in self._catalog.codes.items():
             self.execute(
                 f"create table {name} as select * from "
                 f"read_csv({_quoted(str(path))}, header = true, all_varchar = true, comment = '#')"
             )
-        zones = self._lake.catalog.zones()
+        zones = self._catalog.zones()
         self.execute(f"create table {SOURCES} (source varchar, zone varchar)")
         for source, zone in zones:
             self.execute(f"insert into {SOURCES} values ('{source}', '{zone}')")
 
     def _lock(self) -> None:
-        place = self._lake.url
+        place = self._url
         if "://" not in place:
             with clean_errors():
                 Path(place).mkdir(parents=True, exist_ok=True)
@@ -228,6 +239,39 @@ class Engine:
         self.execute(f"set allowed_directories = {folders}")
         self.execute("set enable_external_access = false")
         self.execute("set lock_configuration = true")
+
+
+_idle: WeakKeyDictionary[Lake, list[Engine]] = WeakKeyDictionary()
+"""Engines of this process that wait for more work in their lake."""
+
+_inherited: list[Any] = []
+"""Engines of the process that this one was forked from: their threads are not here, so that they
+may neither be used nor closed."""
+
+
+def _leave_to_parent() -> None:
+    _inherited.extend(_idle.values())
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+@contextmanager
+def engine_for(lake: Lake) -> Iterator[Engine]:
+    """An engine that shows nothing yet: one that did earlier work in this lake, or a new one.
+
+    Its tables are gone afterwards. What failed may have broken it: it is closed then.
+    """
+    waiting = _idle.setdefault(lake, [])
+    engine = waiting.pop() if waiting else Engine(lake)
+    try:
+        yield engine
+    except BaseException:
+        engine.close()
+        raise
+    engine.forget()
+    waiting.append(engine)
 
 
 def _cleaned(made: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

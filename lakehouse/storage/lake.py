@@ -261,6 +261,11 @@ class Stored:
             yield
 
 
+def place_of(url: str, name: str) -> str:
+    """Where a table lies in the lake at `url`."""
+    return f"{url}/{name.replace('.', '/')}"
+
+
 class Lake:
     """The tables and landed objects under one address, seen with the keys of one role."""
 
@@ -282,7 +287,7 @@ class Lake:
 
     def place(self, name: str) -> str:
         """Where a table lies."""
-        return f"{self.url}/{name.replace('.', '/')}"
+        return place_of(self.url, name)
 
     def find(self, name: str, version: int | None = None) -> Stored | None:
         """The table at `version` or now; None when nothing was ever written.

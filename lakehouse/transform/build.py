@@ -12,7 +12,7 @@ from lakehouse.errors import SpecError
 from lakehouse.govern import quality
 from lakehouse.lineage.collect import CheckResult, Edge
 from lakehouse.log import get_logger
-from lakehouse.storage.engine import Engine, pinned
+from lakehouse.storage.engine import Engine, engine_for, pinned
 from lakehouse.storage.lake import OPERATION, Conflict, Lake, Note, Stored, committed
 from lakehouse.storage.types import arrow_schema
 from lakehouse.transform.changes import CHANGED, find_changed
@@ -97,7 +97,7 @@ def _attempt(lake: Lake, table: Table, as_of: datetime | None) -> Built:
     state = target.state()
     if state.get("work") == work.identity and target.is_current_shape():
         return _unchanged(table, target, state)
-    with Engine(lake) as engine:
+    with engine_for(lake) as engine:
         return _Build(lake, table, (target, refused), work, engine, moment).run(state)
 
 

@@ -50,9 +50,21 @@ class _Relation:
     tables: frozenset[str] = frozenset()
 
 
+_traced: dict[tuple[str, str], tuple[Edge, ...]] = {}
+
+
 def trace_columns(table: Table, catalog: Catalog) -> tuple[Edge, ...]:
     """All edges of a model's columns, the ones of EVERY column last; raises SpecError when its SQL
     names a column that nothing offers."""
+    # parsing takes longer than building a small table; what is parsed seldom changes
+    reads = repr([(read.name, read.columns) for read in catalog.stored_reads(table)])
+    known = catalog.fingerprint(table), reads
+    if known not in _traced:
+        _traced[known] = _trace(table, catalog)
+    return _traced[known]
+
+
+def _trace(table: Table, catalog: Catalog) -> tuple[Edge, ...]:
     query = _parse(table)
     relation = _Tracer(table, catalog).trace(query, {})
     texts = dict(_texts(query))

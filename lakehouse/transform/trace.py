@@ -10,7 +10,7 @@ from lakehouse.catalog.spec import Table
 from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import LEDGER
 from lakehouse.lineage.collect import Edge
-from lakehouse.storage.engine import Engine
+from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake
 from lakehouse.transform.columns import trace_columns
 
@@ -47,7 +47,7 @@ def trace(lake: Lake, name: str, key: str) -> Step:
     values it took over unchanged. Raises SpecError when there is no such row.
     """
     table = lake.catalog.table(name)
-    with Engine(lake, threads=1) as engine:
+    with engine_for(lake) as engine:
         values = {column: [value] for column, value in _parse(table, key).items()}
         step = _step(engine, lake, table, values)
     if step is None or step.rows == 0:
