@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 QUARANTINE_COLUMNS = ("_feed", "_object", "_sequence", "_line", "_offset", "reason", "record")
+VERSION = ("_sequence", "_line", "_entry")
+"""The columns that tell the versions of a record apart: where each stood."""
+
 PENDING = "_pending"
 BROKE = "_broke"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO, NamedTuple
 
-LONGEST_LINE = 16 * 2**20
+LONGEST_LINE = 128 * 2**20
 """Bytes; a longer line is refused and skipped, never held in memory."""
 
 FURTHEST_RATIO = 200
@@ -17,12 +17,16 @@ _CHUNK = 16 * 2**20
 _FREE = 64 * 2**20
 
 
-class Line(NamedTuple):
-    """`number` is from 1, `offset` in bytes of the unpacked stream; `refused` says why not."""
+class Lines(NamedTuple):
+    """Lines that follow one another, without their ends; blank ones are there with blank content.
+
+    `number` (from 1) and `offset` (in bytes of the unpacked stream) are those of the first.
+    `refused` says why the one line that is here is not read; what is here is its beginning.
+    """
 
     number: int
     offset: int
-    content: bytes
+    contents: list[bytes]
     refused: str | None = None
 
 
@@ -89,46 +93,72 @@ class _Counted:
         return size
 
 
-def read_lines(stream: BinaryIO) -> Iterator[list[Line]]:
-    """Yield the lines of a stream some at a time; blank ones are there with blank content.
+def read_lines(stream: BinaryIO) -> Iterator[Lines]:
+    """Yield the lines of a stream some at a time.
 
     What ends a gzip early is one refused line at the place where reading stopped.
     """
     source, at = Unpacked(stream), _Position()
-    rest, skipping = b"", False
+    rest = _Rest()
     while chunk := source.chunk():
-        parts = (rest + chunk).split(b"\n")
-        rest = parts.pop()
-        for first in range(0, len(parts), _MOST_LINES):
-            yield list(_numbered(parts[first : first + _MOST_LINES], at, skipping))
-            skipping = False
-        if len(rest) > LONGEST_LINE and not skipping:
-            at.number += 1
-            yield [Line(at.number, at.offset, rest[:_PREVIEW], "line is too long")]
-            skipping = True
-        if skipping:
-            at.offset += len(rest)
-            rest = b""
-    yield list(_end(source, at, rest, skipping))
+        parts = chunk.split(b"\n")
+        if len(parts) > 1:
+            ended = rest.end(parts[0])
+            yield _one(ended, at, rest)
+            yield from _numbered(parts[1:-1], at)
+            rest = _Rest()
+        rest.add(parts[-1])
+    if rest.size or source.broken:
+        yield _one(rest.end(b""), at, rest, source.broken)
 
 
 _PREVIEW = 64 * 2**10
 _MOST_LINES = 2**16
 
 
-def _numbered(parts: list[bytes], at: _Position, skipping: bool) -> Iterator[Line]:
-    for place, part in enumerate(parts):
-        if not (place == 0 and skipping):
-            at.number += 1
-            if len(part) > LONGEST_LINE:
-                yield Line(at.number, at.offset, part[:_PREVIEW], "line is too long")
-            else:
-                yield Line(at.number, at.offset, part)
-        at.offset += len(part) + 1
+class _Rest:
+    """The line that is still to end; of one that is too long, its beginning and its size."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    @property
+    def is_too_long(self) -> bool:
+        return self.size > LONGEST_LINE
+
+    def add(self, part: bytes) -> None:
+        self.size += len(part)
+        self._parts.append(part)
+        if self.is_too_long:
+            self._parts = [b"".join(self._parts)[:_PREVIEW]]
+
+    def end(self, part: bytes) -> bytes:
+        self.add(part)
+        return b"".join(self._parts)
 
 
-def _end(source: Unpacked, at: _Position, rest: bytes, skipping: bool) -> Iterator[Line]:
-    if source.broken:
-        yield Line(at.number + 1, at.offset, rest[:_PREVIEW], source.broken)
-    elif rest and not skipping:
-        yield Line(at.number + 1, at.offset, rest)
+def _one(content: bytes, at: _Position, rest: _Rest, refused: str | None = None) -> Lines:
+    refused = refused or ("line is too long" if rest.is_too_long else None)
+    line = Lines(at.number + 1, at.offset, [content[:_PREVIEW] if refused else content], refused)
+    at.number += 1
+    at.offset += rest.size + 1
+    return line
+
+
+def _numbered(parts: list[bytes], at: _Position) -> Iterator[Lines]:
+    for first in range(0, len(parts), _MOST_LINES):
+        some = parts[first : first + _MOST_LINES]
+        sizes = list(map(len, some))
+        if max(sizes) > LONGEST_LINE:
+            yield from _singly(some, at)
+            continue
+        yield Lines(at.number + 1, at.offset, some)
+        at.number += len(some)
+        at.offset += sum(sizes) + len(sizes)
+
+
+def _singly(parts: list[bytes], at: _Position) -> Iterator[Lines]:
+    for part in parts:
+        rest = _Rest()
+        yield _one(rest.end(part), at, rest)

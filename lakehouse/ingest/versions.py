@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.catalog.spec import VERSION
 from lakehouse.storage.engine import Engine
 
 _KNOWN, _ARRIVING = "work.known", "work.arriving"
@@ -16,7 +17,7 @@ _KEY = ("resource_type", "resource_id")
 _HASHED = "hash(resource_type, resource_id) as key"
 _WHOLE = re.compile(r"[0-9]{1,18}\Z")
 
-_Rank = tuple[datetime, bool, int, int, int]
+_Rank = tuple[datetime, bool, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ class Versions:
     """All versions of one source that bronze holds, and those judged since.
 
     The current version has the greatest (version time, deleted, number of the version id, sequence,
-    line), as in sql/fhir/resource.sql; a version time may have been confirmed later by the same
-    content, which is what `seen` keeps. What a killed run left there of the ledger entries `again`,
-    which are being loaded once more, is not known here: it would judge them by themselves.
+    line, entry), as in sql/fhir/resource.sql; a version time may have been confirmed later by the
+    same content, which is what `seen` keeps. What a killed run left there of the ledger entries
+    `again`, which are being loaded once more, is not known here: it would judge them by themselves.
     """
 
     def __init__(
@@ -53,11 +54,11 @@ class Versions:
             f"""
             create or replace table {_KNOWN} as
             select {_HASHED}, resource_type, resource_id, content_hash, version_at, is_deleted,
-                   coalesce(fhir_version_number(version_id), -1) as number, _sequence, _line
+                   coalesce(fhir_version_number(version_id), -1) as number, _sequence, _line, _entry
             from {table} where source = $source
             union all
             select {_HASHED}, resource_type, resource_id, content_hash, version_at, false, -1,
-                   _sequence, _line
+                   _sequence, _line, _entry
             from {seen} where source = $source and _sequence not in (select unnest($again))""",
             {"source": source, "again": again},
         )
@@ -105,7 +106,7 @@ class Versions:
         if not self._engine.count(met):
             return {}
         found = self._engine.table(f"""
-            select place, version_at, is_deleted, number, _sequence, _line, content_hash
+            select place, version_at, is_deleted, number, _sequence, _line, _entry, content_hash
             from {_ARRIVING} join {_KNOWN} using (key, resource_type, resource_id)""")
         known: dict[int, list[_Version]] = {}
         for place, *rank, content in zip(*_columns(found), strict=True):
@@ -121,7 +122,7 @@ class Versions:
             self._engine.execute(f"""
                 insert into {_KNOWN}
                 select {_HASHED}, resource_type, resource_id, content_hash, version_at, is_deleted,
-                       coalesce(fhir_version_number(version_id), -1), _sequence, _line
+                       coalesce(fhir_version_number(version_id), -1), _sequence, _line, _entry
                 from judged""")
             self._engine.unregister("judged")
 
@@ -149,12 +150,12 @@ def _compare(version: _Version, before: list[_Version]) -> tuple[bool, bool]:
 
 
 def _versions(rows: pa.RecordBatch) -> Iterator[_Version]:
-    rank = ("version_at", "is_deleted", "version_id", "_sequence", "_line")
+    rank = ("version_at", "is_deleted", "version_id", *VERSION)
     names = (*rank, "content_hash", "version_basis")
-    for at, deleted, version_id, sequence, line, content, basis in zip(
+    for at, deleted, version_id, sequence, line, entry, content, basis in zip(
         *(rows[name].to_pylist() for name in names), strict=True
     ):
-        found = (at, deleted, _number(version_id), sequence, line)
+        found = (at, deleted, _number(version_id), sequence, line, entry)
         yield _Version(found, content, basis == "updated")
 
 

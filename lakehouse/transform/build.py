@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from lakehouse.catalog.spec import PENDING, Table
+from lakehouse.catalog.spec import PENDING, VERSION, Table
 from lakehouse.errors import SpecError
 from lakehouse.govern import quality
 from lakehouse.lineage.collect import CheckResult, Edge
@@ -26,6 +26,7 @@ ROWS, REFUSED, RETRIED, STORED, CHANGE = (
     "work.change",
 )
 _MARK = "build"
+_VERSION = ", ".join(VERSION)
 _MOST_MERGED = 500_000
 """Rows; a merge holds what it changes in memory, so more than these make a table anew."""
 
@@ -207,8 +208,8 @@ class _Build:
         self._engine.execute(f"create or replace table {RETRIED} as from {REFUSED}")
         while self._engine.count(f"select count(*) from {RETRIED}"):
             self._attach(
-                f"{source} in (select {column} from {RETRIED}) and row(_sequence, _line) "
-                f"not in (select row(_sequence, _line) from {REFUSED})"
+                f"{source} in (select {column} from {RETRIED}) and row({_VERSION}) "
+                f"not in (select row({_VERSION}) from {REFUSED})"
             )
             self._select(turn, is_pending=True)
             self._engine.execute(
@@ -230,7 +231,7 @@ class _Build:
         note = Note({_MARK: self._target.version + 1}, state)
         columns = ", ".join(quarantine.columns)
         if is_partial:
-            version_key = tuple(c for c in ("_sequence", "_line") if c in quarantine.columns)
+            version_key = tuple(c for c in VERSION if c in quarantine.columns)
             self._put(stored, REFUSED, (*quarantine.key, *version_key), note)
         else:
             stored.replace(self._engine.stream(f"select {columns} from {REFUSED}"), note)

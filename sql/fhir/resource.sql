@@ -30,6 +30,7 @@ ranked as (
     version.resource_id,
     version._sequence,
     version._line,
+    version._entry,
     row_number() over (
       partition by version.resource_type, version.resource_id
       order by
@@ -37,7 +38,8 @@ ranked as (
         version.is_deleted desc,
         fhir_version_number(version.version_id) desc nulls last,
         version._sequence desc,
-        version._line desc
+        version._line desc,
+        version._entry desc
     ) as age
   from bronze.fhir_resource as version
   join repeated using (resource_type, resource_id)
@@ -45,7 +47,7 @@ ranked as (
 ),
 
 older as (
-  select resource_type, resource_id, _sequence, _line, age
+  select resource_type, resource_id, _sequence, _line, _entry, age
   from ranked
   where age > 1
 )
@@ -61,7 +63,8 @@ select
   current.resource,
   current._object,
   current._sequence,
-  current._line
+  current._line,
+  current._entry
 from bronze.fhir_resource as current
-left join older using (resource_type, resource_id, _sequence, _line)
+left join older using (resource_type, resource_id, _sequence, _line, _entry)
 where older.age is null and not current.is_deleted

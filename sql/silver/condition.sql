@@ -43,7 +43,8 @@ with told as (
     }') as record,
     current._object,
     current._sequence,
-    current._line
+    current._line,
+    current._entry
   from fhir.resource as current
   left join codes.source as zones using (source)
   where current.resource_type = 'Condition'
@@ -88,6 +89,7 @@ select
   fhir_available_basis(fhir_at(record.recordedDate), version_at, version_basis) as available_basis,
   _object,
   _sequence,
-  _line
+  _line,
+  _entry
 from chosen
 where verification_status_code is distinct from 'entered-in-error'

@@ -47,7 +47,8 @@ with told as (
     }') as record,
     current._object,
     current._sequence,
-    current._line
+    current._line,
+    current._entry
   from fhir.resource as current
   left join codes.source as zones using (source)
   where current.resource_type = 'Encounter'
@@ -92,7 +93,8 @@ select
   chosen.version_basis as available_basis,
   chosen._object,
   chosen._sequence,
-  chosen._line
+  chosen._line,
+  chosen._entry
 from chosen
 left join codes.encounter_class as class
   on class.code = chosen.record.class.code

@@ -24,7 +24,8 @@ with told as (
     }') as record,
     _object,
     _sequence,
-    _line
+    _line,
+    _entry
   from fhir.resource
   where resource_type = 'Location'
 )
@@ -39,5 +40,6 @@ select
   fhir_reference(source, record.partOf.reference, 'Location') as part_of_location_id,
   _object,
   _sequence,
-  _line
+  _line,
+  _entry
 from told

@@ -69,7 +69,8 @@ with told as (
     }') as record,
     current._object,
     current._sequence,
-    current._line
+    current._line,
+    current._entry
   from fhir.resource as current
   left join codes.source as zones using (source)
   where current.resource_type = 'Observation'
@@ -163,7 +164,8 @@ plain as (
     version_basis,
     _object,
     _sequence,
-    _line
+    _line,
+    _entry
   from coded
 ),
 
@@ -220,5 +222,6 @@ select
   fhir_available_basis(recorded_at, version_at, version_basis) as available_basis,
   _object,
   _sequence,
-  _line
+  _line,
+  _entry
 from measured

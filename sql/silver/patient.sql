@@ -35,7 +35,8 @@ with told as (
     }') as record,
     current._object,
     current._sequence,
-    current._line
+    current._line,
+    current._entry
   from fhir.resource as current
   left join codes.source as zones using (source)
   where current.resource_type = 'Patient'
@@ -89,5 +90,6 @@ select
   home.postalCode as postal_code,
   _object,
   _sequence,
-  _line
+  _line,
+  _entry
 from chosen

@@ -38,7 +38,8 @@ with told as (
     }') as record,
     current._object,
     current._sequence,
-    current._line
+    current._line,
+    current._entry
   from fhir.resource as current
   left join codes.source as zones using (source)
   where current.resource_type = 'Procedure'
@@ -71,6 +72,7 @@ select
   version_basis as available_basis,
   _object,
   _sequence,
-  _line
+  _line,
+  _entry
 from chosen
 where record.status is distinct from 'entered-in-error'

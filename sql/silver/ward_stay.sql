@@ -56,7 +56,8 @@ with told as (
     }') as record,
     _object,
     _sequence,
-    _line
+    _line,
+    _entry
   from fhir.resource
   where resource_type = 'Encounter'
 ),
@@ -200,6 +201,7 @@ select
   visit.version_at,
   visit._object,
   visit._sequence,
-  visit._line
+  visit._line,
+  visit._entry
 from stay
 join visit using (resource_id)

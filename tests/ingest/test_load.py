@@ -38,6 +38,10 @@ GOOD = lines([patient()])
 ORIGIN = Origin("north_ehr", "north", 1, "0" * 64, 1, NOW, None)
 
 
+def bundle(*entries: dict[str, Any], kind: str = "transaction") -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+
+
 def nested(depth: int) -> bytes:
     return b'{"resourceType":"Patient","id":"deep","x":' + b"[" * depth + b"]" * depth + b"}"
 
@@ -69,10 +73,31 @@ FILES: list[tuple[str, bytes, int, list[str], int]] = [
     ("id a number", b'{"resourceType":"Patient","id":7}\n', 0, ["no resource id"], 0),
     ("id with a slash", b'{"resourceType":"Patient","id":"a/b"}\n', 0, ["no resource id"], 0),
     ("id with a line end", b'{"resourceType":"Patient","id":"a\\n"}\n', 0, ["no resource id"], 0),
-    ("long id", lines([patient("x" * 65)]), 0, ["no resource id"], 0),
-    ("an empty Bundle", lines([deletion()]), 0, ["a Bundle without deletions"], 0),
-    ("a Bundle that puts", b'{"resourceType":"Bundle","entry":[{"request":{"method":"PUT"}}]}', 0,
-     ["a Bundle entry that does not delete"], 0),
+    ("an id that FHIR does not allow", lines([patient("x\x00_" * 80)]), 1, [], 0),
+    ("long id", lines([patient("x" * 256)]), 0, ["no resource id"], 0),
+    *[(f"a member twice {place}", text + b"\n" + GOOD, 1, ["duplicate keys"], 0) for place, text in {
+        "on top": b'{"resourceType":"Patient","id":"a","id":"b"}',
+        "below": b'{"resourceType":"Patient","id":"a","x":[{"y":{"z":1,"z":1}}]}',
+        "with a long value": b'{"resourceType":"Patient","id":"a","x":{"p":{"q":1}},"x":{"q":1}}',
+        "in other words": b'{"resourceType":"Patient","id":"a","x":1,"\\u0078":2}',
+        "beside what looks like one": b'{"resourceType":"Patient","id":"a","id":"b","x":"\\u0022:"}',
+        "with room": b'{"resourceType" : "Patient", "id" : "a", "id" : "b"}',
+    }.items()],
+    *[(f"a member once {place}", text, 1, [], 0) for place, text in {
+        "with room": b'{"resourceType" : "Patient" ,\t"id"\t: "a", "x" : 1.50}',
+        "with what looks like one": b'{"resourceType":"Patient","id":"a","x":"\\":\\" :\\u0022:","y":1.0E2}',
+        "in deep nests": b'{"resourceType":"Patient","id":"a","x":' + b'[{"id":' * 400 + b"1" + b"}]" * 400 + b"}",
+    }.items()],
+    ("an empty Bundle", lines([deletion()]), 0, ["a Bundle without entries"], 0),
+    ("a Bundle that is a text", b'{"resourceType":"Bundle","entry":"x"}', 0, ["a Bundle of another shape"], 0),
+    ("a Bundle without resource", b'{"resourceType":"Bundle","entry":[{"request":{"method":"PUT"}}]}', 0,
+     ["a Bundle entry without resource"], 0),
+    ("a Bundle in a Bundle", lines([bundle({"resource": bundle({"resource": patient()})})]), 0,
+     ["a Bundle in a Bundle"], 0),
+    ("a Bundle with a bad entry", lines([bundle({"resource": patient()}, {"resource": {"id": "x"}})]), 0,
+     ["no resource type"], 0),
+    ("a Bundle with an outcome", lines([bundle({"resource": {"resourceType": "OperationOutcome"}},
+                                               {"resource": patient()})]), 1, [], 0),
     ("a delete of all", lines([deletion("Patient")]), 0, ["a deletion without type and id"], 0),
     ("a delete by search", lines([deletion("Patient?name=x")]), 0,
      ["a deletion without type and id"], 0),
@@ -87,7 +112,13 @@ FILES: list[tuple[str, bytes, int, list[str], int]] = [
     ("gzip that ends early", gzip.compress(GOOD * 2, 0)[:-12], 1, ["gzip ends early"], 0),
     ("gzip header only", gzip.compress(b"")[:10], 0, ["gzip ends early"], 0),
     ("gzip that is broken", gzip.compress(GOOD)[:-8] + b"\xff" * 8, 1, ["gzip is corrupt"], 0),
-    ("a line of 17 MiB", b'{"x":"' + b"y" * (17 * 2**20) + b'"}\n' + GOOD, 1, ["line is too long"], 0),
+    ("a line of 17 MiB", b'{"x":"' + b"y" * (17 * 2**20) + b'"}\n' + GOOD, 1, ["no resource type"], 0),
+    ("a line of 17 MiB in short strings", b'{"x":[' + b'"y",' * (5 * 2**20) + b"0]}\n" + GOOD, 1,
+     ["too long without its long strings"], 0),
+    ("a line of 129 MiB", b'{"x":"' + b"y" * (129 * 2**20) + b'"}\n' + GOOD, 1, ["line is too long"], 0),
+    ("a document", json.dumps(patient(), indent=2).encode(), 1, [], 0),
+    ("a document of a Bundle", json.dumps(bundle({"resource": patient()}), indent=2).encode(), 1, [], 0),
+    ("lines after half a document", b"{\n" + GOOD, 1, ["not JSON"], 0),
     *[(f"lastUpdated {text!r}", updated(text), 0, ["lastUpdated is not an instant"], 0)
       for text in ["", "yesterday", "2026-02-30T00:00:00Z", "2026-01-01", "2026-01-01T10:00:00", 7, [],
                    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z"]],

@@ -156,6 +156,7 @@ class Tables:
             "_object": f"object-{self.sequence}",
             "_sequence": self.sequence,
             "_line": line,
+            "_entry": 0,
         }
 
 

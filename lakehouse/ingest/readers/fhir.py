@@ -1,35 +1,43 @@
-"""FHIR R4 resources, one a line (HL7 FHIR Bulk Data Access IG 2.0.0, NDJSON).
+"""FHIR R4 resources, one a line (HL7 FHIR Bulk Data Access IG 2.0.0, NDJSON), or one document.
 
-A line is a resource with type and id, or a Bundle whose entries are deletions, as the `deleted`
-files of an export hold them. Anything else is refused with a reason; the text is kept as it came.
+A line is a resource with type and id, or a Bundle of any type: its resources, and its deletions as
+the `deleted` files of an export hold them. A file that is one JSON document over several lines is
+one record. Anything else is refused with a reason; the text is kept as it came.
 """
 
-import hashlib
 import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import accumulate
-from typing import Any, BinaryIO, NamedTuple
+from functools import lru_cache
+from hashlib import sha256
+from itertools import accumulate, chain, repeat
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
+import msgspec
 import orjson
 import pyarrow as pa
 
+from lakehouse.ingest.bundle import ID, TYPE, Deletion, split
 from lakehouse.ingest.instant import read_instant
-from lakehouse.ingest.lines import Line, read_lines
+from lakehouse.ingest.json_text import LONGEST_TEXT, Refusal, parse, reduce
+from lakehouse.ingest.lines import LONGEST_LINE, Lines, read_lines
 from lakehouse.ingest.origin import Origin, Parsed
 
 TABLE = "bronze.fhir_resource"
 SEEN = "bronze.fhir_seen"
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
-_PATIENT = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?\Z")
-_DELETED = re.compile(r"(?:^|/)([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})\Z")
-_VERSION = re.compile(rb'"(?:versionId|lastUpdated)"\s*:\s*"[^"]*"\s*,?\s*')
+_PATIENT = re.compile(r"(?:^|/)Patient/([^/|?#\s]{1,255})(?:/_history/[^/]+)?\Z")
+_PAIR = re.compile(rb'"\w+"\s*:\s*"[^"\\]*"\s*,?\s*')
+_VERSION = (b'"versionId"', b'"lastUpdated"')
 _SUBJECTS = ("subject", "patient", "beneficiary", "individual")
-_TOMBSTONE = hashlib.blake2b(b"deleted", digest_size=16).digest()
+_TOMBSTONE = sha256(b"deleted").digest()[:16]
+_TOGETHER = 64
+"""Lines that are read as one, where all are plain."""
+
+_MOST_KEPT = 2**20
+"""Bytes; of a longer line that is refused the beginning is kept, the rest lies in the object."""
 
 _INSTANT = pa.timestamp("us", "UTC")
 _ROWS = pa.schema(
@@ -44,10 +52,13 @@ _ROWS = pa.schema(
         "is_deleted": pa.bool_(),
         "content_hash": pa.binary(),
         "resource": pa.string(),
+        "_omitted": pa.int64(),
         "_object": pa.string(),
         "_sequence": pa.int64(),
         "_line": pa.int64(),
+        "_entry": pa.int64(),
         "_offset": pa.int64(),
+        "_length": pa.int64(),
         "_received_at": _INSTANT,
     }
 )
@@ -64,11 +75,9 @@ _REFUSED = pa.schema(
 )
 
 
-class _Refusal(Exception):  # noqa: N818 (an outcome of reading, not an error of the program)
-    """Why a line is not read; the text is one of a fixed few and quotes nothing."""
-
-
 class _Row(NamedTuple):
+    """A row of bronze; `entry` counts the resources of a Bundle from 0."""
+
     kind: str
     resource_id: str
     patient_id: str | None
@@ -77,122 +86,235 @@ class _Row(NamedTuple):
     is_deleted: bool
     content_hash: bytes
     text: bytes
+    omitted: int
+    line: int
+    entry: int
+    offset: int
+    length: int
+
+
+class _Place(NamedTuple):
+    """Where a line stands in its object."""
+
     line: int
     offset: int
+    length: int
+
+
+class _Refused(NamedTuple):
+    line: int
+    offset: int
+    reason: str
+    record: bytes
 
 
 @dataclass(slots=True)
 class _Block:
     rows: list[_Row] = field(default_factory=list)
-    refused: list[Line] = field(default_factory=list)
+    refused: list[_Refused] = field(default_factory=list)
+    lines: int = 0
     blank: int = 0
 
 
 def read(stream: BinaryIO, origin: Origin) -> Iterator[Parsed]:
-    """Yield the resources and the refused lines of an object, some MiB at a time."""
-    for lines in read_lines(stream):
-        block = _Block()
-        for line in lines:
-            _read_line(line, block)
+    """Yield the resources and the refused records of an object, some MiB at a time."""
+    for lines in _documents(read_lines(stream)):
+        block = _read_lines(lines)
         yield Parsed(
-            _rows(block.rows, origin), _refused(block.refused, origin), len(lines), block.blank
+            _rows(block.rows, origin), _refused(block.refused, origin), block.lines, block.blank
         )
 
 
-def _read_line(line: Line, block: _Block) -> None:
-    content = line.content.strip()
-    if line.refused:
-        block.refused.append(line)
-    elif not content:
-        block.blank += 1
-    else:
-        try:
-            block.rows += _parse(content, line)
-        except _Refusal as refusal:
-            block.refused.append(Line(line.number, line.offset, line.content, str(refusal)))
+def _documents(blocks: Iterator[Lines]) -> Iterator[Lines]:
+    """The same lines, or the one document that they are together."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    held = [first]
+    if not first.refused and first.contents[0].strip() in (b"{", b"["):
+        size = 0
+        for lines in blocks:
+            held.append(lines)
+            size += sum(map(len, lines.contents))
+            if lines.refused or size > LONGEST_LINE:
+                break
+        else:
+            document = b"\n".join(chain.from_iterable(lines.contents for lines in held))
+            if _is_json(document):
+                yield Lines(1, 0, [document])
+                return
+    yield from held
+    yield from blocks
 
 
-def _parse(content: bytes, line: Line) -> list[_Row]:
+def _is_json(text: bytes) -> bool:
     try:
-        resource = orjson.loads(content)
+        orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise _Refusal("not JSON") from None
-    if not isinstance(resource, dict):
-        raise _Refusal("not a JSON object")
-    kind, resource_id = resource.get("resourceType"), resource.get("id")
-    if not isinstance(kind, str) or not _TYPE.match(kind):
-        raise _Refusal("no resource type")
-    if kind == "Bundle":
-        return _deletions(resource, line)
-    if not isinstance(resource_id, str) or not _ID.match(resource_id):
-        raise _Refusal("no resource id")
-    version_id, updated_at = _version(resource.get("meta"))
-    versioned = version_id is not None or updated_at is not None
-    digest = hashlib.blake2b(_VERSION.sub(b"", content) if versioned else content, digest_size=16)
-    patient = resource_id if kind == "Patient" else _patient(resource)
+        return False
+    return True
+
+
+def _read_lines(lines: Lines) -> _Block:
+    block = _Block(lines=len(lines.contents))
+    if lines.refused:
+        block.refused.append(_Refused(lines.number, lines.offset, lines.refused, lines.contents[0]))
+        return block
+    number, offset = lines.number, lines.offset
+    for first in range(0, len(lines.contents), _TOGETHER):
+        contents = lines.contents[first : first + _TOGETHER]
+        lengths = list(map(len, contents))
+        offsets = list(accumulate((length + 1 for length in lengths), initial=offset))
+        places = list(map(_Place, range(number, number + len(contents)), offsets, lengths))
+        texts = [content.strip() for content in contents]
+        if not _read_together(texts, places, block):
+            for text, place in zip(texts, places, strict=True):
+                _read_one(text, place, block)
+        number += len(contents)
+        offset = offsets[-1]
+    return block
+
+
+def _read_together(texts: list[bytes], places: list[_Place], block: _Block) -> bool:
+    """Read plain resources as one; False, and nothing is read, where one of them is not plain."""
+    if max(map(len, texts)) > LONGEST_TEXT:
+        return False
+    try:
+        kinds, ids, versions, patients = zip(*map(_facts, texts), strict=True)
+        if not _are_types(frozenset(kinds)) or not all(map(ID.match, ids)):
+            return False
+    except (Refusal, KeyError, TypeError):
+        return False
+    version_ids, updates = zip(*versions, strict=True)
+    digests = map(_digest, texts, versions)
+    lines, offsets, lengths = zip(*places, strict=True)
+    first = (kinds, ids, patients, version_ids, updates, repeat(False), digests, texts, repeat(0))
+    block.rows += map(_Row._make, zip(*first, lines, repeat(0), offsets, lengths))
+    return True
+
+
+def _facts(text: bytes) -> tuple[str, str, "_Version", str | None]:
+    # a value is gone before the next is made: what is in the processor's cache is used again
+    value = parse(text)
+    kind, resource_id = value["resourceType"], value["id"]
+    version = _version(value["meta"]) if "meta" in value else _NONE
+    return kind, resource_id, version, _patient_of(kind, resource_id, value)
+
+
+@lru_cache(maxsize=1024)
+def _are_types(kinds: frozenset[str]) -> bool:
+    return "Bundle" not in kinds and all(map(TYPE.match, kinds))
+
+
+def _read_one(text: bytes, place: _Place, block: _Block) -> None:
+    if not text:
+        block.blank += 1
+        return
+    try:
+        block.rows += _parse(text, place)
+    except Refusal as refusal:
+        refused = _Refused(place.line, place.offset, str(refusal), text[:_MOST_KEPT])
+        block.refused.append(refused)
+
+
+def _parse(text: bytes, place: _Place) -> list[_Row]:
+    short, omitted = reduce(text)
+    resource = parse(short)
+    if type(resource) is not dict:
+        raise Refusal("not a JSON object")
+    if resource.get("resourceType") != "Bundle":
+        return [_row(resource, short, text, place)._replace(omitted=omitted)]
     return [
-        _Row(
-            kind,
-            resource_id,
-            patient,
-            version_id,
-            updated_at,
-            False,
-            digest.digest(),
-            content,
-            line.number,
-            line.offset,
-        )
+        _deleted(found, place)._replace(entry=number)
+        if isinstance(found, Deletion)
+        else _entry(found, place)._replace(entry=number)
+        for number, found in enumerate(split(text))
     ]
 
 
-def _version(meta: Any) -> tuple[str | None, datetime | None]:
+def _entry(text: bytes, place: _Place) -> _Row:
+    short, omitted = reduce(text)
+    return _row(parse(short), short, text, place)._replace(omitted=omitted)
+
+
+def _row(resource: dict[str, Any], text: bytes, whole: bytes, place: _Place) -> _Row:
+    """The row of a resource; `text` is what is kept of the `whole`, which is hashed."""
+    kind, resource_id = resource.get("resourceType"), resource.get("id")
+    if not isinstance(kind, str) or not TYPE.match(kind):
+        raise Refusal("no resource type")
+    if kind == "Bundle":
+        raise Refusal("a Bundle in a Bundle")
+    if not isinstance(resource_id, str) or not ID.match(resource_id):
+        raise Refusal("no resource id")
+    version = _version(resource.get("meta"))
+    patient, digest = _patient_of(kind, resource_id, resource), _digest(whole, version)
+    row = (kind, resource_id, patient, *version, False, digest, text, 0)
+    return _Row(*row, place.line, 0, place.offset, place.length)
+
+
+_Version: TypeAlias = tuple[str | None, datetime | None]
+_NONE: _Version = (None, None)
+
+
+def _version(meta: Any) -> _Version:
     if not isinstance(meta, dict):
-        return None, None
-    version_id, text = meta.get("versionId"), meta.get("lastUpdated")
-    updated_at = read_instant(text)
-    if text is not None and updated_at is None:
-        raise _Refusal("lastUpdated is not an instant")
+        return _NONE
+    version_id, told = meta.get("versionId"), meta.get("lastUpdated")
+    updated_at = None if told is None else read_instant(told)
+    if told is not None and updated_at is None:
+        raise Refusal("lastUpdated is not an instant")
     return version_id if isinstance(version_id, str) else None, updated_at
 
 
-def _patient(resource: dict[str, Any]) -> str | None:
+def _digest(text: bytes, version: _Version) -> bytes:
+    """The hash of a text without its meta.versionId and meta.lastUpdated: they are not content."""
+    return sha256(text if version == _NONE else _unversioned(text)).digest()[:16]
+
+
+def _unversioned(text: bytes) -> bytes:
+    if any(text.count(name) > 1 for name in _VERSION):
+        return _unversioned_exactly(text)
+    for name in _VERSION:
+        found = _PAIR.match(text, text.find(name))
+        if found and found[0].startswith(name):
+            text = text[: found.start()] + text[found.end() :]
+    return text
+
+
+def _unversioned_exactly(text: bytes) -> bytes:
+    """The same where these names stand in other places too, as in contained resources."""
+    members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    meta = msgspec.json.decode(members.pop("meta"), type=dict[str, msgspec.Raw])
+    own = {name: value for name, value in meta.items() if f'"{name}"'.encode() not in _VERSION}
+    parts = chain(members.items(), own.items())
+    return b"\n".join(part for name, value in parts for part in (name.encode(), bytes(value)))
+
+
+def _patient_of(kind: str, resource_id: str, resource: dict[str, Any]) -> str | None:
+    """The id of the patient whose record this is."""
+    if kind == "Patient":
+        return resource_id
     for name in _SUBJECTS:
-        subject = resource.get(name)
-        reference = subject.get("reference") if isinstance(subject, dict) else None
-        if isinstance(reference, str) and (found := _PATIENT.search(reference)):
-            return found[1]
+        if name in resource:
+            subject = resource[name]
+            reference = subject.get("reference") if isinstance(subject, dict) else None
+            if isinstance(reference, str) and (found := _referred(reference)):
+                return found
     return None
 
 
-def _deletions(bundle: dict[str, Any], line: Line) -> list[_Row]:
-    """The tombstones of a Bundle whose entries all delete (Bulk Data IG 2.0.0, `deleted`)."""
-    entries = bundle.get("entry")
-    if not isinstance(entries, list) or not entries:
-        raise _Refusal("a Bundle without deletions")
-    return [_deletion(entry, line) for entry in entries]
+@lru_cache(maxsize=2**16)
+def _referred(reference: str) -> str | None:
+    found = _PATIENT.search(reference)
+    return found[1] if found else None
 
 
-def _deletion(entry: Any, line: Line) -> _Row:
-    request = entry.get("request") if isinstance(entry, dict) else None
-    if not isinstance(request, dict) or request.get("method") != "DELETE":
-        raise _Refusal("a Bundle entry that does not delete")
-    found = _DELETED.search(str(request.get("url")))
-    if not found:
-        raise _Refusal("a deletion without type and id")
-    kind, resource_id = found[1], found[2]
-    return _Row(
-        kind,
-        resource_id,
-        resource_id if kind == "Patient" else None,
-        None,
-        None,
-        True,
-        _TOMBSTONE,
-        orjson.dumps(entry),
-        line.number,
-        line.offset,
-    )
+def _deleted(entry: Deletion, place: _Place) -> _Row:
+    """The tombstone of an entry that deletes (Bulk Data IG 2.0.0, `deleted`)."""
+    kind, resource_id, text = entry
+    patient = resource_id if kind == "Patient" else None
+    row = (kind, resource_id, patient, None, None, True, _TOMBSTONE, text, 0)
+    return _Row(*row, place.line, 0, place.offset, place.length)
 
 
 def _rows(rows: list[_Row], origin: Origin) -> pa.RecordBatch:
@@ -201,9 +323,8 @@ def _rows(rows: list[_Row], origin: Origin) -> pa.RecordBatch:
     prefix = f"{origin.source}/"
     if not rows:
         return pa.RecordBatch.from_pylist([], schema=_ROWS)
-    kinds, ids, patients, numbers, updates, deletes, hashes, texts, lines, offsets = zip(
-        *rows, strict=True
-    )
+    kinds, ids, patients, numbers, updates, deletes, hashes, *rest = zip(*rows, strict=True)
+    texts, omitted, lines, entries, offsets, lengths = rest
     count = len(rows)
     columns: list[Any] = [
         pa.repeat(origin.source, count),
@@ -216,10 +337,13 @@ def _rows(rows: list[_Row], origin: Origin) -> pa.RecordBatch:
         pa.array(deletes, pa.bool_()),
         pa.array(hashes, pa.binary()),
         _texts(texts),
+        pa.array(omitted, pa.int64()),
         pa.repeat(origin.object_id, count),
         pa.repeat(pa.scalar(origin.sequence, pa.int64()), count),
         pa.array(lines, pa.int64()),
+        pa.array(entries, pa.int64()),
         pa.array(offsets, pa.int64()),
+        pa.array(lengths, pa.int64()),
         pa.repeat(pa.scalar(origin.received_at, _INSTANT), count),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=_ROWS)
@@ -233,15 +357,16 @@ def _texts(texts: Sequence[bytes]) -> Any:
     )
 
 
-def _refused(lines: list[Line], origin: Origin) -> pa.RecordBatch:
-    count = len(lines)
+def _refused(refused: list[_Refused], origin: Origin) -> pa.RecordBatch:
+    count = len(refused)
+    lines, offsets, reasons, records = zip(*refused, strict=True) if refused else ([], [], [], [])
     columns: list[Any] = [
         pa.repeat(origin.feed, count),
         pa.repeat(origin.object_id, count),
         pa.repeat(pa.scalar(origin.sequence, pa.int64()), count),
-        pa.array([line.number for line in lines], pa.int64()),
-        pa.array([line.offset for line in lines], pa.int64()),
-        pa.array([line.refused for line in lines], pa.string()),
-        pa.array([line.content for line in lines], pa.binary()),
+        pa.array(lines, pa.int64()),
+        pa.array(offsets, pa.int64()),
+        pa.array(reasons, pa.string()),
+        pa.array(records, pa.binary()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=_REFUSED)
