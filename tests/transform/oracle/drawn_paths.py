@@ -1,4 +1,4 @@
-"""FHIRPath expressions along the element table, of a wanted type: hypothesis strategies.
+"""FHIRPath expressions along the element table, of a wanted type.
 
 A path is a route through the table to an element, decorated on the way with [n], first(), where()
 and ofType(); a truth is built of such paths, literals, constants and the boolean functions.
@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from hypothesis import strategies as st
-
 from tests.transform.oracle import elements, values
-from tests.transform.oracle.drawn_resources import URLS, Json, Wanted, choose, pool
+from tests.transform.oracle.drawn_resources import URLS, Below, Json, Wanted, choose, pool
 
 NUMERIC = frozenset(["decimal", "integer", "positiveInt", "unsignedInt"])
 ORDERED = NUMERIC | {"date", "dateTime", "instant", "time", "string"}
-COMPARED = ["string", "code", "decimal", "dateTime", "date", "boolean", "dateTime", "instant"]
+COMPARED = ["string", "code", "decimal", "dateTime", "date", "boolean", "dateTime", "instant"] * 2
 EXTENDED = ["code", "boolean", "decimal", "dateTime", "Coding"]
 UNDRAWN = frozenset(["Extension", "Narrative", "Meta"])
 
@@ -60,29 +58,29 @@ class Found:
 class Paths:
     """The paths of a view while it is drawn: what they ask for, the constants they use."""
 
-    draw: st.DrawFn
+    below: Below
     wanted: Wanted = field(default_factory=dict)
     constants: list[Json] = field(default_factory=list)
 
     def pick(self, *options: Any) -> Any:
-        return choose(self.draw, options)
+        return choose(self.below, options)
 
     def want(self, kind: str, name: str, of: str) -> None:
         self.wanted.setdefault((kind, name), set()).add(of)
 
     # --- paths ---
 
-    def path(self, options: list[Route], depth: int = 1, steps: str = "12233") -> Found:
-        """One of these routes, decorated where several items may stand."""
+    def path(self, options: list[Route], depth: int | None = 1, steps: str = "12233") -> Found:
+        """One of these routes, decorated (unless depth is None) where several items may stand."""
         near = min(len(options[-1]), max(len(options[0]), int(self.pick(*steps))))
-        route = choose(self.draw, [r for r in options if len(r) == near] or options)
+        route = choose(self.below, [r for r in options if len(r) == near] or options)
         text, single = "", True
         for on, element, of in route:
             self.want(on, element.name, of)
             text += ("." if text else "") + element.name
             text += f".ofType({of})" if element.is_choice else ""
             single = single and not element.repeats
-            if not single:
+            if depth is not None and not single:
                 added = self.decoration(of, depth)
                 text, single = text + added, added in ("[0]", "[1]", ".first()")
         return Found(text, route[-1][2], single)
@@ -158,7 +156,9 @@ class Paths:
         """An expression that gives a boolean or nothing."""
         if kind in values.PRIMITIVES:
             return f"$this = {self.operand(kind)}"
-        how = self.pick("compare", "exists", "empty", "some", "and", "or", "not", "refer", "leaf")
+        how = self.pick(
+            "compare", "compare", "exists", "empty", "some", "and", "or", "not", "refer", "leaf"
+        )
         if how in ("and", "or", "not", "some") and depth > 0:
             made = self.some(kind, depth) if how == "some" else self.logic(how, kind, depth)
         elif how in ("exists", "empty") and routes(kind):

@@ -1,4 +1,4 @@
-"""FHIR resources as senders write them, and as they should not: hypothesis strategies.
+"""FHIR resources as senders write them, and as they should not.
 
 A resource is drawn along the element table, mostly the elements that a view asks for (`Wanted`), so
 that what the view says matters; then some of its places are spoilt. Numbers are Decimal, which keeps
@@ -7,12 +7,9 @@ that what the view says matters; then some of its places are spoilt. Numbers are
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import cache
 from typing import Any, TypeVar
-
-from hypothesis import strategies as st
 
 from tests.transform.oracle import elements, values
 
@@ -20,9 +17,11 @@ from tests.transform.oracle import elements, values
 Wanted = dict[tuple[str, str], set[str]]
 Json = dict[str, Any]
 T = TypeVar("T")
+# chance: a number from 0 to below that many
+Below = Callable[[int], int]
 
 URLS = ["http://example.org/a", "http://example.org/b", "ombCategory"]
-DATES = ["2012-05-15", "2012", "2012-05", "1970-06", "2000-02-29", "2012-05-16"]
+DATES = ["2012-05-15", "2012", "2012-05", "2012-05-16", "1970-06", "2000-02-29"]
 INSTANTS = [
     "2012-05-15T10:30:00Z", "2012-05-15T12:30:00.0+02:00", "2012-05-15T12:30:00.5+02:00",
     "2012-05-15T06:30:31-04:00", "2012-05-25T23:30:00-05:00", "2012-05-26T04:30:00.000Z",
@@ -42,7 +41,7 @@ POOLS: dict[str, list[Any]] = {
                              "3.14159265358979323846", "12345678901234567890.5", "-0.0"]
     ],
     "date": DATES,
-    "dateTime": DATES + INSTANTS,
+    "dateTime": DATES[:4] * 2 + DATES + INSTANTS,
     "instant": INSTANTS,
     "time": ["12:34:00", "12:34:00.5", "00:00:00", "23:59:59.999", "12:34:00.000"],
     "code": ["a", "official", "usual", "final", "home", "unknown"],
@@ -60,7 +59,8 @@ WRONG: list[Any] = [
     [[]], [{}], [5], ["a"], "2012-13", "2012-02-30", "2012-05-15T10:30", "2012-05-15T10:30:00",
     "12:60:00", "15.05.2012", " 2012-05-15", {"value": "a"}, {"unknown": 1},
 ]  # fmt: skip
-HOW = ["retype", "retype", "replace", "wrap", "unwrap", "remove", "null item", "add", "deep"]
+HOW = ["retype", "replace", "retype", "unwrap", "wrap", "insert", "remove", "add", "deep"]
+FITS: dict[str, Any] = {"retype": str | int | Decimal, "unwrap": list, "insert": list, "add": dict}
 DEEPEST = 6
 
 
@@ -69,41 +69,35 @@ def pool(kind: str, element: tuple[str, str] = ("", "")) -> list[Any]:
     return BY_ELEMENT.get(element) or POOLS.get(kind) or TEXTS
 
 
-@cache
-def _number(below: int) -> st.SearchStrategy[int]:
-    return st.integers(0, below - 1)
+def choose(below: Below, options: Sequence[T]) -> T:
+    """One of these, the first where chance is shrunk to 0."""
+    return options[below(len(options))] if len(options) > 1 else options[0]
 
 
-def choose(draw: st.DrawFn, options: Sequence[T]) -> T:
-    """One of these; a failure shrinks to the first."""
-    return options[draw(_number(len(options)))] if len(options) > 1 else options[0]
-
-
-@st.composite
-def resources(draw: st.DrawFn, kind: str, wanted: Wanted, *, beside: bool = False) -> Json:
+def resource(below: Below, kind: str, wanted: Wanted, *, beside: bool = False) -> Json:
     """A resource of that type, some of it spoilt; `beside` also extends primitives (`_name`)."""
-    made: Json = {"resourceType": kind, "id": choose(draw, pool("id"))}
-    made |= _elements(draw, kind, wanted, 0)
-    for _ in range(choose(draw, [0, 1, 2, 3])):
-        _spoil(draw, made)
-    for _ in range(choose(draw, [0, 1, 2, 3]) if beside else 0):
-        _extend(draw, made)
+    made: Json = {"resourceType": kind, "id": choose(below, pool("id"))}
+    made |= _elements(below, kind, wanted, 0)
+    for _ in range(choose(below, [0, 1, 2, 3])):
+        _spoil(below, made)
+    for _ in range(choose(below, [0, 1, 2, 3]) if beside else 0):
+        _extend(below, made)
     return made
 
 
-def _elements(draw: st.DrawFn, kind: str, wanted: Wanted, depth: int) -> Json:
+def _elements(below: Below, kind: str, wanted: Wanted, depth: int) -> Json:
     made: Json = {}
     table = elements.types()[kind]
     asked = [name for name in table if (kind, name) in wanted]
     plain = [e.name for e in table.values() if e.types[0] in values.PRIMITIVES and e.name != "id"]
-    rest = [choose(draw, plain)] if plain and choose(draw, [0, 0, 0, 1]) else []
+    rest = [choose(below, plain)] if plain and choose(below, [0, 0, 0, 1]) else []
     for name in dict.fromkeys([*asked, *rest]):
-        if name in asked and choose(draw, range(6)) == 5:
+        if name in asked and choose(below, range(6)) == 5:
             continue
-        key, of = choose(draw, _keys(table[name], wanted.get((kind, name), set())))
+        key, of = choose(below, _keys(table[name], wanted.get((kind, name), set())))
         sizes = [1, 2, 3, 0, 2] if depth < 2 else [1, 1, 2, 0]
-        size = choose(draw, sizes) if table[name].repeats else 1
-        told = [_value(draw, of, (kind, name), wanted, depth) for _ in range(size)]
+        size = choose(below, sizes) if table[name].repeats else 1
+        told = [_value(below, of, (kind, name), wanted, depth) for _ in range(size)]
         made[key] = told if table[name].repeats else told[0]
     return made
 
@@ -117,10 +111,10 @@ def _keys(element: elements.Element, asked: set[str]) -> list[tuple[str, str]]:
     return (liked * 4 + simple[:4]) or element.properties()[:3]
 
 
-def _value(draw: st.DrawFn, kind: str, element: tuple[str, str], wanted: Wanted, depth: int) -> Any:
+def _value(below: Below, kind: str, element: tuple[str, str], wanted: Wanted, depth: int) -> Any:
     if kind in values.PRIMITIVES:
-        return choose(draw, pool(kind, element))
-    return {} if depth >= DEEPEST else _elements(draw, kind, wanted, depth + 1)
+        return choose(below, pool(kind, element))
+    return {} if depth >= DEEPEST else _elements(below, kind, wanted, depth + 1)
 
 
 # --- What goes wrong ---
@@ -136,29 +130,35 @@ def _places(json_: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(value)
 
 
-def _spoil(draw: st.DrawFn, made: Json) -> None:
-    holder, key = choose(draw, list(_places(made)) or [(made, "id")])
-    value = holder[key] if isinstance(holder, list) else holder.get(key)
-    match choose(draw, HOW):
-        case "retype" if value is not None and not isinstance(value, dict | list):
-            holder[key] = 5 if isinstance(value, str) else spell(value)
-        case "replace":
-            holder[key] = copy.deepcopy(choose(draw, WRONG))
-        case "wrap":
-            holder[key] = [value]
-        case "unwrap":
-            holder[key] = value[0] if isinstance(value, list) and value else {"value": value}
-        case "remove":
-            holder.pop(key, None) if isinstance(holder, dict) else holder.pop(key)
-        case "null item" if isinstance(value, list):
-            value.insert(choose(draw, range(len(value) + 1)), choose(draw, [None, {}, 5, "a"]))
-        case "deep":
-            made["unknownDeep"] = _deep(choose(draw, range(1, 61)))
-        case _:
-            target = value if isinstance(value, dict) else made
-            target[choose(draw, ["unknown", "valueUnknown", "Family", "name "])] = copy.deepcopy(
-                value
-            )
+def _spoil(below: Below, made: Json) -> None:
+    """Spoil one place: what is done to it first, then where."""
+    how = choose(below, HOW)
+    places = [(h, k) for h, k in _places(made) if isinstance(h[k], FITS.get(how, object))]
+    if not places or how == "deep":
+        made["unknownDeep"] = _deep(choose(below, range(1, 61)))
+        return
+    holder, key = choose(below, places)
+    if how == "remove":
+        del holder[key]
+    else:
+        holder[key] = CHANGES[how](below, copy.deepcopy(holder[key]))
+
+
+def _insert(below: Below, value: list[Any]) -> list[Any]:
+    at = choose(below, range(len(value) + 1))
+    return [*value[:at], choose(below, [None, {}, 5, "a"]), *value[at:]]
+
+
+CHANGES: dict[str, Callable[[Below, Any], Any]] = {
+    "retype": lambda below, value: 5 if isinstance(value, str) else spell(value),
+    "replace": lambda below, value: copy.deepcopy(choose(below, WRONG)),
+    "wrap": lambda below, value: [value],
+    "unwrap": lambda below, value: value[0] if value else {"value": value},
+    "insert": _insert,
+    "add": lambda below, value: (
+        value | {choose(below, ["unknown", "valueUnknown", "name "]): value}
+    ),
+}
 
 
 def _deep(levels: int) -> Any:
@@ -168,16 +168,16 @@ def _deep(levels: int) -> Any:
     return deep
 
 
-def _extend(draw: st.DrawFn, made: Json) -> None:
+def _extend(below: Below, made: Json) -> None:
     """Put extensions beside a primitive, with its value or without (R4 §2.6.2.2)."""
     places = [(h, k) for h, k in _places(made) if isinstance(h, dict) and not k.startswith("_")]
     leaves = [(h, k) for h, k in places if not isinstance(h[k], dict | list)]
     if not leaves:
         return
-    holder, key = choose(draw, leaves)
-    url = choose(draw, URLS)
-    holder["_" + key] = {"extension": [{"url": url, "valueCode": choose(draw, pool("code"))}]}
-    if choose(draw, [False, True]):
+    holder, key = choose(below, leaves)
+    url = choose(below, URLS)
+    holder["_" + key] = {"extension": [{"url": url, "valueCode": choose(below, pool("code"))}]}
+    if choose(below, [False, True]):
         del holder[key]
 
 

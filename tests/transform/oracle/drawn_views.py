@@ -1,4 +1,4 @@
-"""ViewDefinitions that are valid and ask for something: hypothesis strategies.
+"""ViewDefinitions that are valid and ask for something.
 
 A view is grown from its root type, so that every name in it is an element of the type it stands on.
 What the specification leaves open is not drawn: ofType() of a type that has subtypes among the
@@ -8,18 +8,20 @@ forEachOrNull.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from hypothesis import strategies as st
 
 from tests.transform.oracle import elements, values
 from tests.transform.oracle.drawn_paths import NUMERIC, Paths, leading
-from tests.transform.oracle.drawn_resources import Json, Wanted, choose, resources
+from tests.transform.oracle.drawn_resources import Below, Json, Wanted, choose, resource
 
 KINDS = ["Patient", "Observation", "Condition", "Encounter", "MedicationRequest",
          "QuestionnaireResponse"]  # fmt: skip
 ITEM = "QuestionnaireResponse.item"
 BOUNDED = frozenset(["decimal", "date", "dateTime", "instant", "time"])
 
+Case = tuple[Json, list[Json]]
 # a path, its type, whether it is a collection
 Sort = tuple[str, str, bool] | None
 
@@ -29,6 +31,8 @@ class Sketch(Paths):
     """A view while it is drawn."""
 
     columns: int = 0
+    # iterations still to be had: those side by side multiply the rows
+    iterations: int = 4
 
     def name(self) -> str:
         self.columns += 1
@@ -65,17 +69,25 @@ class Sketch(Paths):
         found = self.extension(kind)
         return found and (found.text, found.kind, False)
 
-    def several(self, kind: str, sort: str) -> Sort:
-        goals = frozenset(["string"]) if sort == "join" else values.PRIMITIVES
-        options = leading(kind, goals, repeating=True) or leading(kind, goals)
-        if not options:
-            return None
-        found = self.path(options)
-        if sort == "join":
-            separator = self.pick("", "','", "' | '")
-            return f"{found.text}.join({separator})", "string", False
-        # a column that may have several values and does not say so: an error where it has
-        return found.text, found.kind, sort == "list" or self.pick(True, False)
+    def listed(self, kind: str) -> Sort:
+        options = leading(kind, values.PRIMITIVES, repeating=True)
+        found = self.path(options) if options else None
+        return found and (found.text, found.kind, True)
+
+    def joined(self, kind: str) -> Sort:
+        options = leading(kind, frozenset(["string"]), repeating=True)
+        separator = self.pick("", "','", "' | '")
+        return (
+            (f"{self.path(options).text}.join({separator})", "string", False) if options else None
+        )
+
+    def unguarded(self, kind: str) -> Sort:
+        """A column that does not say that it may have several values: an error where it has."""
+        options = leading(kind, values.PRIMITIVES, repeating=True)
+        if not options or self.pick(True, True, False):
+            return self.single(kind)
+        found = self.path(options, None)
+        return found.text, found.kind, False
 
     def number(self, kind: str) -> Sort:
         left, right = self.scalar(kind, NUMERIC), self.scalar(kind, NUMERIC)
@@ -98,7 +110,7 @@ class Sketch(Paths):
 
     def select(self, kind: str, depth: int, *, or_null: bool = False) -> Json:
         told, kind, or_null, indexed = self.iteration(kind, depth, or_null=or_null)
-        number = self.pick(1, 2, 3, 0) if depth else 1
+        number = self.pick(1, 2, 2, 3, 4, 0) if depth else 1
         told["column"] = [self.column(kind, indexed=indexed) for _ in range(number)]
         if depth and kind not in values.PRIMITIVES and self.pick(*range(3)) == 2:
             count = self.pick(1, 2)
@@ -111,7 +123,9 @@ class Sketch(Paths):
 
     def iteration(self, kind: str, depth: int, *, or_null: bool) -> tuple[Json, str, bool, bool]:
         """What a select iterates over: its keyword, the type there, and what holds below."""
-        how = self.pick("", "forEach", "forEachOrNull", "repeat") if depth else ""
+        kinds = ["", "forEach", "forEachOrNull", "repeat"][: 1 + self.iterations]
+        how = self.pick(*kinds) if depth else ""
+        self.iterations -= {"": 0, "repeat": 2}.get(how, 1)
         repeats = ITEM if kind in ("QuestionnaireResponse", ITEM) else "Extension"
         if how == "repeat" and (repeats == ITEM or "extension" in elements.types().get(kind, {})):
             return {"repeat": self.repeats(kind, repeats)}, repeats, or_null, not or_null
@@ -137,7 +151,7 @@ class Sketch(Paths):
             (self.name(), self.pick("string", "boolean", "decimal")) for _ in range(self.pick(1, 2))
         ]
         branches = []
-        for _ in range(self.pick(2, 1, 3)):
+        for _ in range(self.pick(2, 1)):
             branch, below, _, _ = self.iteration(kind, 1, or_null=or_null)
             branch["column"] = [self.typed(name, of, below) for name, of in sought]
             branches.append(branch)
@@ -155,38 +169,46 @@ class Sketch(Paths):
 
 SORTS: dict[str, Callable[[Sketch, str], Sort]] = {
     "leaf": Sketch.single,
-    "list": lambda sketch, kind: sketch.several(kind, "list"),
+    "list": Sketch.listed,
     "truth": lambda sketch, kind: (sketch.truth(kind, 2), "boolean", False),
     "number": Sketch.number,
     "boundary": Sketch.boundary,
     "key": Sketch.key,
-    "join": lambda sketch, kind: sketch.several(kind, "join"),
+    "join": Sketch.joined,
     "extension": Sketch.extended,
     "literal": Sketch.literal,
-    "unguarded": lambda sketch, kind: sketch.several(kind, "unguarded"),
+    "unguarded": Sketch.unguarded,
 }
 
 
-@st.composite
-def views(draw: st.DrawFn) -> tuple[Json, Wanted]:
+def view(below: Below) -> tuple[Json, Wanted]:
     """A ViewDefinition, and the elements it asks for."""
-    sketch = Sketch(draw)
-    kind = choose(draw, KINDS)
-    view: Json = {"resource": kind, "status": "active"}
-    view["select"] = [sketch.select(kind, sketch.pick(2, 1, 3)) for _ in range(sketch.pick(1, 2))]
-    view["where"] = [{"path": sketch.truth(kind, 2)} for _ in range(sketch.pick(0, 0, 0, 1))]
-    view["constant"] = sketch.constants
-    return {key: told for key, told in view.items() if told}, sketch.wanted
+    sketch = Sketch(below)
+    kind = choose(below, KINDS)
+    told: Json = {"resource": kind, "status": "active"}
+    told["select"] = [sketch.select(kind, sketch.pick(2, 1, 3)) for _ in range(sketch.pick(1, 2))]
+    told["where"] = [{"path": sketch.truth(kind, 2)} for _ in range(sketch.pick(0, 0, 0, 1))]
+    told["constant"] = sketch.constants
+    return {key: value for key, value in told.items() if value}, sketch.wanted
+
+
+def case(below: Below, *, beside: bool = False) -> Case:
+    """A view with the resources to run it on, one of them of another type at times."""
+    made, wanted = view(below)
+    kinds = [made["resource"]] * choose(below, [1, 2, 3, 4])
+    kinds += [choose(below, KINDS)] * choose(below, [0, 0, 1])
+    return made, [resource(below, kind, wanted, beside=beside) for kind in kinds]
+
+
+@cache
+def _number(below: int) -> st.SearchStrategy[int]:
+    return st.integers(0, below - 1)
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, beside: bool = False) -> tuple[Json, list[Json]]:
-    """A view with the resources to run it on, one of them of another type at times."""
-    view, wanted = draw(views())
-    one = resources(view["resource"], wanted, beside=beside)
-    told = draw(st.lists(one, min_size=1, max_size=4))
-    others = draw(st.lists(resources(choose(draw, KINDS), wanted), max_size=1))
-    return view, told + others
+def cases(draw: st.DrawFn, *, beside: bool = False) -> Case:
+    """The same as a strategy, so that a failure shrinks."""
+    return case(lambda below: draw(_number(below)), beside=beside)
 
 
 def _first(view: Json) -> Json:
@@ -222,6 +244,6 @@ BREAKS = {
 @st.composite
 def broken(draw: st.DrawFn) -> Json:
     """A view with one thing wrong that every runner has to refuse."""
-    view, _ = draw(views())
-    BREAKS[choose(draw, sorted(BREAKS))](view)
-    return view
+    made, _ = view(lambda below: draw(_number(below)))
+    BREAKS[draw(st.sampled_from(sorted(BREAKS)))](made)
+    return made

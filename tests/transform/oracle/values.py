@@ -143,8 +143,8 @@ def _in_utc(value: Temporal) -> tuple[Decimal, ...]:
 def boundary(value: Any, *, high: bool) -> Any:
     """lowBoundary() or highBoundary() at the greatest precision of the type, or None.
 
-    FHIRPath §lowBoundary: a decimal is half a unit of its last digit away, the result is not
-    rounded; a date is to the day, a dateTime and a time to the millisecond. A dateTime without an
+    FHIRPath §lowBoundary: a decimal is half a unit of its last digit away (1e3 is 1000, a digit
+    before the point at most), the result is not rounded; a date is to the day, a dateTime and a time to the millisecond. A dateTime without an
     offset takes the earliest (+14:00) or latest (-12:00) place on earth (FHIR fhirpath page).
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal | Temporal):
