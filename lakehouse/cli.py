@@ -87,6 +87,9 @@ def _question_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) ->
         metavar="WHEN",
         help="a time for all tables, or TABLE=VERSION; repeatable",
     )
+    sql.add_argument(
+        "--known-at", type=_instant, metavar="TIME", help="as the sources had told it by that time"
+    )
     _json_option(add("tables", _tables, "List the tables: rows, version, checks, quarantine."))
     lineage = add("lineage", _lineage, "Show where a table or a column comes from.")
     lineage.add_argument("name", metavar="TABLE[.COLUMN]")
@@ -188,12 +191,15 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
 
 
 def _sql(settings: Settings, told: argparse.Namespace) -> None:
-    from lakehouse.govern.question import ask
+    from lakehouse.govern.question import When, ask
     from lakehouse.render import write_rows
     from lakehouse.storage.lake import open_lake
 
     at, versions = _as_of(told.as_of)
-    with ask(open_lake(settings, "read"), told.query, at, versions) as rows:
+    if told.known_at and (at or versions):
+        raise SpecError("--known-at and --as-of ask two questions", hint="use one of them")
+    when = When(at, told.known_at, versions)
+    with ask(open_lake(settings, "read"), told.query, when) as rows:
         write_rows(rows, told.format, sys.stdout)
 
 

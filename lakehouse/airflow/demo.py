@@ -171,7 +171,7 @@ def show(lake: Lake, say: Say) -> None:
                 say(f"  {part}")
     for question, query in _QUESTIONS.items():
         say(f"\n{question}\n")
-        with ask(lake, query, None, {}) as rows:
+        with ask(lake, query) as rows:
             write_rows(rows, "table", sys.stdout)
 
 
@@ -196,7 +196,7 @@ def _lineage(lake: Lake) -> Iterator[str]:
 def _origin(lake: Lake) -> Iterator[str]:
     key = lake.catalog.table(_TRACED).key[0]
     query = f"select {key} from {_TRACED} where is_readmitted order by {key} limit 1"  # noqa: S608 (names of ours)
-    with ask(lake, query, None, {}) as rows:
+    with ask(lake, query) as rows:
         (found,) = rows.read_all().column(0).to_pylist() or [None]
     if found is None:
         return

@@ -46,6 +46,11 @@ class Column:
         """True for the envelope: it says where a row came from, not what it means."""
         return self.name.startswith("_")
 
+    @property
+    def is_counted(self) -> bool:
+        """True when the table's log may tell its bounds: a number that is no patient's."""
+        return self.hidden and self.type == "bigint" and self.phi is Phi.NONE
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

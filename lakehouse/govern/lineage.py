@@ -21,8 +21,9 @@ from lakehouse.lineage import collect, outbox
 from lakehouse.lineage.emit import emit
 from lakehouse.lineage.events import EVERY, run_event
 from lakehouse.log import get_logger
+from lakehouse.storage.commit import Commit, Note, committed
 from lakehouse.storage.engine import Engine, engine_for
-from lakehouse.storage.lake import Commit, Lake, Note, Stored, committed
+from lakehouse.storage.lake import Lake, Stored
 
 EVENTS = "lineage.event"
 EDGES = "lineage.column"

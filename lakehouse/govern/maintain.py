@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from lakehouse.catalog.spec import Write
 from lakehouse.log import get_logger
-from lakehouse.storage.lake import Conflict, Lake
+from lakehouse.storage.commit import Conflict
+from lakehouse.storage.lake import Lake
 
 _SMALL_FILES = 8
 

@@ -18,8 +18,9 @@ from lakehouse.ingest.manifest import is_manifest, read_manifest
 from lakehouse.ingest.receivers.inbox import Claim, Inbox, claiming
 from lakehouse.lineage import collect
 from lakehouse.log import get_logger
+from lakehouse.storage.commit import Note, committed
 from lakehouse.storage.engine import engine_for
-from lakehouse.storage.lake import Lake, Note, Stored, committed
+from lakehouse.storage.lake import Lake, Stored
 
 LEDGER = "landing.ledger"
 _CHUNK = 2**20

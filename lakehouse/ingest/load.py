@@ -10,12 +10,13 @@ from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.ingest.landing import LEDGER, object_key
 from lakehouse.ingest.origin import Origin, Parsed, Reader, joined
-from lakehouse.ingest.stage import Stage
-from lakehouse.ingest.versions import Versions
+from lakehouse.ingest.stage import Selected, Stage
+from lakehouse.ingest.versions import Arrivals
 from lakehouse.lineage import collect
 from lakehouse.log import get_logger
+from lakehouse.storage.commit import Note, committed
 from lakehouse.storage.engine import Engine, engine_for
-from lakehouse.storage.lake import Lake, Note, Stored, committed
+from lakehouse.storage.lake import Lake, Stored
 
 _MOST_OBJECTS = 2000
 
@@ -114,18 +115,23 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
             return Loaded(tables={reader.TABLE: main.version})
         engine.attach(main.table, main.version)
         engine.attach(seen.table, seen.version)
-        again = [entry.sequence for entry in waiting]
-        versions = Versions(engine, reader.TABLE, reader.SEEN, feed.source, again)
+        arrivals = Arrivals(
+            engine, (reader.TABLE, reader.SEEN), feed.source, [entry.sequence for entry in waiting]
+        )
         stages = [
-            stack.enter_context(Stage(stored.schema, engine.spill))
-            for stored in (refused, seen, main)
+            stack.enter_context(Stage(stored.schema, engine.spill)) for stored in (refused, main)
         ]
         loaded = Loaded()
         for parsed in joined(_read(lake, reader, entries)):
-            _judge(parsed, versions, stages, loaded)
+            _take_in(parsed, arrivals, stages, loaded)
+        judged = arrivals.judge()
+        loaded.unchanged = judged.unchanged
+        loaded.good = loaded.records - loaded.blank - loaded.unchanged - loaded.quarantined
+        commit = _Commits(feed, entries, loaded, judged.touched)
         # what was refused commits first: nobody sees a table whose quarantine is still to come
-        for stored, stage in zip((refused, seen, main), stages, strict=True):
-            _commit(stored, stage, feed, entries[-1].sequence, loaded, always=stored is main)
+        commit.append(refused, stages[0].after(commit.mark(refused)))
+        commit.append(seen, arrivals.seen(commit.mark(seen), seen.schema))
+        commit.append(main, stages[1].after(commit.mark(main), judged.dropped), is_last=True)
     return loaded
 
 
@@ -136,39 +142,49 @@ def _read(lake: Lake, reader: Reader, entries: list[Origin]) -> Iterator[Parsed]
         collect.read([collect.Dataset(f"landing/{entry.object_id}", bytes=entry.bytes)])
 
 
-def _judge(parsed: Parsed, versions: Versions, stages: list[Stage], loaded: Loaded) -> None:
-    judged = versions.judge(parsed.rows)
-    for stage, rows in zip(stages, (parsed.refused, judged.seen, judged.news), strict=True):
+def _take_in(parsed: Parsed, arrivals: Arrivals, stages: list[Stage], loaded: Loaded) -> None:
+    for stage, rows in zip(stages, (parsed.refused, parsed.rows), strict=True):
         stage.add(rows)
+    arrivals.add(parsed.rows)
     loaded.records += parsed.lines
     loaded.blank += parsed.blank
-    loaded.unchanged += judged.unchanged
     loaded.quarantined += parsed.refused.num_rows
-    loaded.good += parsed.lines - parsed.blank - judged.unchanged - parsed.refused.num_rows
 
 
-def _commit(
-    stored: Stored, stage: Stage, feed: Feed, last: int, loaded: Loaded, *, always: bool
-) -> None:
-    mark = _mark(stored, feed)
-    rows = stage.count_after(mark)
-    if not rows and not always:
-        return
-    state = {
-        "rows": rows,
-        "feed": feed.name,
-        "entries": [mark + 1, last],
-        "records": loaded.records,
-        "good": loaded.good,
-        "unchanged": loaded.unchanged,
-        "quarantined": loaded.quarantined,
-        "blank": loaded.blank,
-    }
-    note = Note({f"load/{feed.name}": last}, state)
-    if rows:
-        loaded.tables[stored.table.name] = stored.append(stage.after(mark), note)
-    else:
-        loaded.tables[stored.table.name] = stored.record(note)
+@dataclass(frozen=True, slots=True)
+class _Commits:
+    """The commits of one batch, each of which carries the batch's mark."""
+
+    feed: Feed
+    entries: list[Origin]
+    loaded: Loaded
+    touched: list[int] | None
+
+    def mark(self, stored: Stored) -> int:
+        return _mark(stored, self.feed)
+
+    def append(self, stored: Stored, rows: Selected, *, is_last: bool = False) -> None:
+        """Add rows, or only the mark where there are none and this is the batch's last commit."""
+        if not rows.count and not is_last:
+            return
+        note = Note(self._marks(stored, is_last=is_last), self._state(rows.count))
+        made = stored.append(rows.reader, note) if rows.count else stored.record(note)
+        self.loaded.tables[stored.table.name] = made
+
+    def _marks(self, stored: Stored, *, is_last: bool) -> dict[str, int]:
+        marks = {f"load/{self.feed.name}": self.entries[-1].sequence}
+        if is_last:
+            # two feeds of one source judge by each other's rows: who was overtaken judges again
+            source = f"source/{self.feed.source}"
+            marks[source] = (stored.mark(source) or 0) + 1
+        return marks
+
+    def _state(self, rows: int) -> dict[str, Any]:
+        counts = asdict(self.loaded)
+        del counts["tables"]
+        ends = self.entries[0].sequence, self.entries[-1].sequence
+        own = {"rows": rows, "feed": self.feed.name, "entries": ends}
+        return own | {"touched": self.touched} | counts
 
 
 def _mark(stored: Stored | None, feed: Feed) -> int:

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _MEMORY_BYTES = 96 * 2**20
+_NONE = pa.array([], pa.int64())
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Some rows as a stream, and how many they are."""
+
+    reader: pa.RecordBatchReader
+    count: int
 
 
 class Stage:
@@ -53,14 +63,21 @@ class Stage:
         if self._bytes > _MEMORY_BYTES:
             self._flush()
 
-    def after(self, sequence: int) -> pa.RecordBatchReader:
-        """The rows whose ledger sequence is greater, as a stream."""
+    def after(self, sequence: int, without: pa.Int64Array = _NONE) -> Selected:
+        """The rows whose ledger sequence is greater, but for those at some places (in order)."""
         self._seal()
-        return pa.RecordBatchReader.from_batches(self.schema, self._read(sequence))
+        count = sum(count for entry, count in self._counts.items() if entry > sequence)
+        count -= sum(count for entry, count in self._dropped(without).items() if entry > sequence)
+        rows = self._read(sequence, without)
+        return Selected(pa.RecordBatchReader.from_batches(self.schema, rows), count)
 
-    def count_after(self, sequence: int) -> int:
-        """How many rows `after` gives."""
-        return sum(count for entry, count in self._counts.items() if entry > sequence)
+    def _dropped(self, without: pa.Int64Array) -> Counter[int]:
+        counts: Counter[int] = Counter()
+        if len(without):
+            for begin, batch in self._placed():
+                here = _among(without, begin, batch)
+                counts.update(batch["_sequence"].filter(here).to_pylist())
+        return counts
 
     def _flush(self) -> None:
         if self._file is None:
@@ -78,10 +95,19 @@ class Stage:
             self._file.close()
             self._file = None
 
-    def _read(self, sequence: int) -> Iterator[pa.RecordBatch]:
+    def _read(self, sequence: int, without: pa.Int64Array) -> Iterator[pa.RecordBatch]:
+        for begin, batch in self._placed():
+            wanted = pc.greater(batch["_sequence"], sequence)
+            if len(without):
+                wanted = pc.and_not(wanted, _among(without, begin, batch))
+            yield batch if pc.all(wanted).as_py() else batch.filter(wanted)
+
+    def _placed(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The batches, each with the place of its first row."""
+        begin = 0
         for batch in self._stored():
-            newer = pc.greater(batch["_sequence"], sequence)
-            yield batch if pc.all(newer).as_py() else batch.filter(newer)
+            yield begin, batch
+            begin += batch.num_rows
 
     def _stored(self) -> Iterator[pa.RecordBatch]:
         if self._folder:
@@ -89,3 +115,9 @@ class Stage:
                 for number in range(stored.num_record_batches):
                     yield stored.get_batch(number)
         yield from self._batches
+
+
+def _among(places: pa.Int64Array, begin: int, batch: pa.RecordBatch) -> pa.BooleanArray:
+    """Which rows of a batch that begins at a place stand at one of these places."""
+    here = pa.array(range(begin, begin + batch.num_rows), pa.int64())
+    return pc.is_in(here, value_set=places)

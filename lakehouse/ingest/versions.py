@@ -1,44 +1,74 @@
 """Which records are news: a record with the content of its current version is not stored again."""
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from lakehouse.catalog.spec import VERSION
+from lakehouse.ingest.stage import Selected
 from lakehouse.storage.engine import Engine
 
-_KNOWN, _ARRIVING = "work.known", "work.arriving"
-_KEY = ("resource_type", "resource_id")
+_ARRIVING, _CONTESTED, _DROPPED = "work.arriving", "work.contested", "work.dropped"
+_TOGETHER = 100_000
+"""Contested records that are compared at a time."""
 
-_HASHED = "hash(resource_type, resource_id) as key"
-_WHOLE = re.compile(r"[0-9]{1,18}\Z")
+_MOST_TOUCHED = 1000
+"""Ledger entries; who touches more says so, and not which."""
 
-_Rank = tuple[datetime, bool, int, int, int, int]
+_RANK = ("version_at", "is_deleted", "number", *VERSION)
+_KEPT = (
+    "_key", "resource_type", "resource_id", "version_at", "version_id", "version_basis",
+    "is_deleted", "content_hash", *VERSION,
+)  # fmt: skip
+_NUMBER = "coalesce(fhir_version_number(version_id), -1) as number"
+
+_Key = tuple[str, str]
+_Rank = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    rank: _Rank
-    content: bytes
-    is_dated: bool = False
+@dataclass(slots=True)
+class _Known:
+    """What is known of one record: its current version, and which contents it had when."""
+
+    current: _Rank | None = None
+    content: bytes = b""
+    versions: set[tuple[bytes, datetime]] = field(default_factory=set)
+
+    def add(self, rank: _Rank, content: bytes) -> None:
+        self.versions.add((content, rank[0]))
+        if self.current is None or rank > self.current:
+            self.current, self.content = rank, content
+
+    def judge(self, rank: _Rank, content: bytes, *, is_dated: bool) -> tuple[bool, bool]:
+        """Whether a version is new, and else whether it confirms the current one at a later
+        time."""
+        if self.current is None:
+            return True, False
+        at = rank[0]
+        is_known = (content, at) in self.versions
+        if self.content == content:
+            # an earlier time than was known is news too: from then on it was so
+            is_later = at > self.current[0]
+            return not is_later and not is_known, is_later
+        # A, B, A at one time that is not the record's own: what came last stands
+        return not is_known or (at == self.current[0] and not is_dated), False
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Rows to append, rows that only confirm their current version later, and how many records
-    say nothing new."""
+    """Places, from 0, of arrivals that are not stored, in order; how many records say nothing new;
+    and the ledger entries of older versions of what came, None where they are too many."""
 
-    news: pa.RecordBatch
-    seen: pa.RecordBatch
+    dropped: pa.Int64Array
     unchanged: int
+    touched: list[int] | None
 
 
-class Versions:
-    """All versions of one source that bronze holds, and those judged since.
+class Arrivals:
+    """The records of a batch, in the order of their arrival, judged by what bronze holds.
 
     The current version has the greatest (version time, deleted, number of the version id, sequence,
     line, entry), as in sql/fhir/resource.sql; a version time may have been confirmed later by the
@@ -47,122 +77,118 @@ class Versions:
     """
 
     def __init__(
-        self, engine: Engine, table: str, seen: str, source: str, again: list[int]
+        self, engine: Engine, tables: tuple[str, str], source: str, again: list[int]
     ) -> None:
         self._engine = engine
+        self._table, self._seen = tables
+        self._source, self._again = source, again
+        self._count = 0
         engine.execute(
-            f"""
-            create or replace table {_KNOWN} as
-            select {_HASHED}, resource_type, resource_id, content_hash, version_at, is_deleted,
-                   coalesce(fhir_version_number(version_id), -1) as number, _sequence, _line, _entry
-            from {table} where source = $source
-            union all
-            select {_HASHED}, resource_type, resource_id, content_hash, version_at, false, -1,
-                   _sequence, _line, _entry
-            from {seen} where source = $source and _sequence not in (select unnest($again))""",
-            {"source": source, "again": again},
+            f"create or replace table {_ARRIVING} as select null::bigint as place, "
+            f"{', '.join(_KEPT)}, {_NUMBER}, false as is_seen from {self._table} where false"
         )
-        self._is_empty = engine.count(f"select count(*) from {_KNOWN}") == 0
 
-    def judge(self, rows: pa.RecordBatch) -> Judged:
-        """Split rows of one object, or of several, in their order."""
-        known = self._known(rows)
-        if not known and _are_distinct(rows):
-            self._remember(rows)
-            return Judged(rows, rows.slice(0, 0), 0)
-        news, seen = self._split(rows, known)
-        fresh = rows.filter(pa.array(news, pa.bool_()))
-        later = rows.filter(pa.array(seen, pa.bool_()))
-        self._remember(fresh, later)
-        return Judged(fresh, later, len(_lines(rows) - _lines(fresh)))
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Take in rows of the reader's first table."""
+        places = pa.array(range(self._count, self._count + rows.num_rows), pa.int64())
+        self._count += rows.num_rows
+        told = {"place": places} | {name: rows[name] for name in _KEPT}
+        self._engine.register("told", pa.table(told))
+        self._engine.execute(f"insert into {_ARRIVING} by name select *, {_NUMBER} from told")
+        self._engine.unregister("told")
 
-    def _split(
-        self, rows: pa.RecordBatch, known: dict[int, list[_Version]]
-    ) -> tuple[list[bool], list[bool]]:
-        keys = zip(*(rows[name].to_pylist() for name in _KEY), strict=True)
-        recent: dict[Any, list[_Version]] = {}
-        news, seen = [], []
-        for place, (key, version) in enumerate(zip(keys, _versions(rows), strict=True)):
-            before = recent.setdefault(key, known.get(place, []))
-            is_new, is_later = _compare(version, before)
-            if is_new or is_later:
-                before.append(version)
-            news.append(is_new)
-            seen.append(is_later)
-        return news, seen
+    def judge(self) -> Judged:
+        """Find what is not to be stored; call it once, when all have been added."""
+        self._find_contested()
+        dropped: list[int] = []
+        seen: list[int] = []
+        count = self._engine.count(f"select count(*) from {_CONTESTED}")
+        parts = 1 + count // _TOGETHER
+        for part in range(parts) if count else ():
+            self._compare(f"abs(_key % {parts}) = {part}", dropped, seen)
+        self._mark(dropped, seen)
+        return Judged(pa.array(sorted(dropped), pa.int64()), self._unchanged(), self._touched())
 
-    def _known(self, rows: pa.RecordBatch) -> dict[int, list[_Version]]:
-        if self._is_empty:
-            return {}
-        places = pa.array(range(rows.num_rows), pa.int64())
-        keys = pa.table({"place": places, **{name: rows[name] for name in _KEY}})
-        self._engine.register("keys", keys)
+    def seen(self, after: int, schema: pa.Schema) -> Selected:
+        """What confirms a current version at a later time, of ledger entries after that one."""
+        found = self._engine.table(
+            f"select $source as source, * from {_ARRIVING} "
+            "where is_seen and _sequence > $after order by place",
+            {"source": self._source, "after": after},
+        )
+        rows = found.select(schema.names).cast(schema)
+        return Selected(rows.to_reader(), rows.num_rows)
+
+    def _find_contested(self) -> None:
+        """The keys that came more than once, or are known: most records are new, and one narrow
+        column says so however much is known."""
         self._engine.execute(
-            f"create or replace table {_ARRIVING} as select {_HASHED}, * from keys"
+            f"create or replace table {_CONTESTED} as "
+            f"select _key from {_ARRIVING} group by _key having count(*) > 1 "
+            f"union select _key from {self._table} "
+            f"where _key in (select _key from {_ARRIVING})"
         )
-        self._engine.unregister("keys")
-        # most records are new, and one narrow column says so however much is known
-        met = f"select count(*) from {_KNOWN} semi join {_ARRIVING} using (key)"
-        if not self._engine.count(met):
-            return {}
-        found = self._engine.table(f"""
-            select place, version_at, is_deleted, number, _sequence, _line, _entry, content_hash
-            from {_ARRIVING} join {_KNOWN} using (key, resource_type, resource_id)""")
-        known: dict[int, list[_Version]] = {}
-        for place, *rank, content in zip(*_columns(found), strict=True):
-            known.setdefault(place, []).append(_Version(tuple(rank), content))
+
+    def _compare(self, part: str, dropped: list[int], seen: list[int]) -> None:
+        known = self._known(part)
+        among = f"_key in (from {_CONTESTED}) and {part}"
+        arriving = self._engine.table(
+            f"select place, resource_type, resource_id, content_hash, version_basis, "
+            f"{', '.join(_RANK)} from {_ARRIVING} where {among} order by place"
+        )
+        for place, kind, resource_id, content, basis, *told in _rows(arriving):
+            record = known.setdefault((kind, resource_id), _Known())
+            rank = tuple(told)
+            is_new, is_later = record.judge(rank, content, is_dated=basis == "updated")
+            if is_new or is_later:
+                record.add(rank, content)
+            if not is_new:
+                dropped.append(place)
+            if is_later:
+                seen.append(place)
+
+    def _known(self, part: str) -> dict[_Key, _Known]:
+        among = f"source = $source and _key in (from {_CONTESTED}) and {part}"
+        found = self._engine.table(
+            f"select resource_type, resource_id, content_hash, version_at, is_deleted, {_NUMBER}, "
+            f"{', '.join(VERSION)} from {self._table} where {among} union all "
+            f"select resource_type, resource_id, content_hash, version_at, false, -1, "
+            f"{', '.join(VERSION)} from {self._seen} where {among} "
+            "and _sequence not in (select unnest($again))",
+            {"source": self._source, "again": self._again},
+        )
+        known: dict[_Key, _Known] = {}
+        for kind, resource_id, content, *rank in _rows(found):
+            known.setdefault((kind, resource_id), _Known()).add(tuple(rank), content)
         return known
 
-    def _remember(self, *judged: pa.RecordBatch) -> None:
-        for batch in judged:
-            if batch.num_rows == 0:
-                continue
-            self._is_empty = False
-            self._engine.register("judged", pa.table(batch).drop_columns(["resource"]))
-            self._engine.execute(f"""
-                insert into {_KNOWN}
-                select {_HASHED}, resource_type, resource_id, content_hash, version_at, is_deleted,
-                       coalesce(fhir_version_number(version_id), -1), _sequence, _line, _entry
-                from judged""")
-            self._engine.unregister("judged")
+    def _mark(self, dropped: list[int], seen: list[int]) -> None:
+        marks: Mapping[str, list[int]] = {"is_dropped": dropped, "is_seen": seen}
+        for name, places in marks.items():
+            self._engine.register(name, pa.table({"place": pa.array(places, pa.int64())}))
+        self._engine.execute(f"create or replace table {_DROPPED} as from is_dropped")
+        if seen:
+            self._engine.execute(
+                f"update {_ARRIVING} set is_seen = true where place in (from is_seen)"
+            )
+        for name in marks:
+            self._engine.unregister(name)
+
+    def _unchanged(self) -> int:
+        """The records of which nothing is stored: of a Bundle, all that it holds is known."""
+        return self._engine.count(
+            f"select count(*) from (select bool_and(place in (from {_DROPPED})) as is_known "
+            f"from {_ARRIVING} group by _sequence, _line) where is_known"
+        )
+
+    def _touched(self) -> list[int] | None:
+        found = self._engine.table(
+            f"select distinct _sequence from {self._table} where _key in (from {_CONTESTED}) "
+            f"order by _sequence limit {_MOST_TOUCHED + 1}"
+        )
+        touched: list[int] = found.column(0).to_pylist()
+        return touched if len(touched) <= _MOST_TOUCHED else None
 
 
-def _are_distinct(rows: pa.RecordBatch) -> bool:
-    keys = pa.table({name: rows[name] for name in _KEY})
-    return bool(keys.group_by(list(_KEY)).aggregate([]).num_rows == keys.num_rows)
-
-
-def _lines(rows: pa.RecordBatch) -> set[tuple[int, int]]:
-    return set(zip(rows["_sequence"].to_pylist(), rows["_line"].to_pylist(), strict=True))
-
-
-def _compare(version: _Version, before: list[_Version]) -> tuple[bool, bool]:
-    """Whether a version is new, and else whether it confirms the current one at a later time."""
-    if not before:
-        return True, False
-    at = version.rank[0]
-    current = max(before, key=lambda known: known.rank)
-    if current.content == version.content:
-        return False, at > current.rank[0]
-    is_known = any(b.content == version.content and b.rank[0] == at for b in before)
-    # A, B, A at one time that is not the record's own: what came last stands
-    return not is_known or (at == current.rank[0] and not version.is_dated), False
-
-
-def _versions(rows: pa.RecordBatch) -> Iterator[_Version]:
-    rank = ("version_at", "is_deleted", "version_id", *VERSION)
-    names = (*rank, "content_hash", "version_basis")
-    for at, deleted, version_id, sequence, line, entry, content, basis in zip(
-        *(rows[name].to_pylist() for name in names), strict=True
-    ):
-        found = (at, deleted, _number(version_id), sequence, line, entry)
-        yield _Version(found, content, basis == "updated")
-
-
-def _number(version_id: str | None) -> int:
-    # as the macro fhir_version_number
-    return int(version_id) if version_id and _WHOLE.match(version_id) else -1
-
-
-def _columns(table: pa.Table) -> list[list[Any]]:
-    return [column.to_pylist() for column in table.columns]
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)

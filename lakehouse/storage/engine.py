@@ -102,9 +102,24 @@ class Engine:
         place = _quoted(place_of(self._url, table.name))
         self._show(name, f"from delta_scan({place}, version => {version}) where {where}")
 
+    def attach_files(
+        self, table: Table, files: Sequence[str], where: str, *, name: str = ""
+    ) -> None:
+        """Show the rows that some data files of a stored table hold."""
+        rows = f"from {self.files(files)} where {where}" if files else "from none"
+        # a column that the table got after a file was written is null there
+        self._show(
+            name or table.name,
+            f"with none as ({self._empty(table)}) from none union all by name ({rows})",
+        )
+
     def attach_view(self, table: Table) -> None:
         """Show a declared view; what it reads must be attached."""
         self._show(table.name, table.sql)
+
+    def attach_query(self, table: Table, query: str) -> None:
+        """Show the rows of a query under a table's name; what it reads must be attached."""
+        self._show(table.name, query)
 
     def _show(self, name: str, query: str) -> None:
         self._shown.add(name)

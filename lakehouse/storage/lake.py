@@ -1,14 +1,11 @@
 """Delta tables by name. The only module that speaks Delta."""
 
 import json
-import random
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -29,45 +26,17 @@ from lakehouse.lineage import collect
 from lakehouse.lineage.place import namespace
 from lakehouse.objects import Objects, open_objects
 from lakehouse.settings import Credentials, Settings
+from lakehouse.storage.commit import TRIES, Commit, Conflict, Note, Ranges, is_apart
 from lakehouse.storage.types import arrow_schema
 
 Clock = Callable[[], datetime]
 Rows: TypeAlias = pa.Table | pa.RecordBatchReader
-_Result = TypeVar("_Result")
 
 OPERATION = "_op"
 _STATE = "lakehouse"
-_TRIES = 20
 _FILE_BYTES = 64 * 2**20
 _GROUP_ROWS = 65_536
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=_GROUP_ROWS)
-
-
-class Conflict(StoreError):  # noqa: N818 (the word the store's users know)
-    """Somebody else committed first: look up again on a fresh snapshot, and recompute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a commit says of itself, beside its rows."""
-
-    marks: Mapping[str, int] = field(default_factory=dict)
-    state: Mapping[str, Any] = field(default_factory=dict)
-    edges: tuple[collect.Edge, ...] = ()
-    checks: tuple[collect.CheckResult, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One version of a table, as its log tells it."""
-
-    table: str
-    version: int
-    at: datetime
-    operation: str
-    state: Mapping[str, Any]
-    files_added: int
-    files_removed: int
 
 
 class Stored:
@@ -102,15 +71,20 @@ class Stored:
 
     def alike(self, version: int) -> int:
         """The newest version with the same rows as `version`: after it came only maintenance."""
-        newer = self._delta.history(self.version - version) if version < self.version else []
-        told = (self._commit(entry) for entry in newer)
+        told = self.since(version)
         alike = (c.version for c in told if c.state.get("data_version") == version)
         return max(alike, default=version)
 
-    def files(self) -> list[str]:
-        """The data files of this snapshot, as addresses that the SQL engine can read."""
+    def files(self, within: Ranges | None = None) -> list[str]:
+        """The data files of this snapshot, as addresses that the SQL engine can read; only those
+        that can hold rows of these ledger entries."""
         # Delta escapes the names of folders as addresses do
-        return sorted(map(unquote, self._delta.file_uris()))
+        addresses = sorted(map(unquote, self._delta.file_uris()))
+        if within is None:
+            return addresses
+        actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
+        apart = {unquote(told["path"]) for told in actions if is_apart(told, within)}
+        return [address for address in addresses if address.rpartition("/")[2] not in apart]
 
     def measure(self) -> tuple[int, int]:
         """Rows and bytes of this snapshot, from the log."""
@@ -137,9 +111,19 @@ class Stored:
             )
         return self._report(note)
 
-    def merge(self, changes: pa.Table, key: tuple[str, ...], note: Note) -> int:
-        """Apply changes, each with `_op` upsert or delete, by key; return the version."""
+    def merge(
+        self, changes: pa.Table, key: tuple[str, ...], note: Note, within: Ranges | None = None
+    ) -> int:
+        """Apply changes, each with `_op` upsert or delete, by key; return the version.
+
+        `within` are the ledger entries that every stored row lies in that a change meets: other
+        files are not looked at.
+        """
         same = " and ".join(f"stored.{name} = change.{name}" for name in key)
+        if within is not None:
+            # numbers of the ledger are no patient's, so the log may hold them
+            ranges = (f"stored._sequence between {first} and {last}" for first, last in within)
+            same = f"{same} and ({' or '.join(ranges) or 'false'})"
         with self._committing():
             (
                 self._delta.merge(
@@ -169,6 +153,11 @@ class Stored:
                 commit_properties=self._properties(note, changed=False),
             )
         return self._report(note)
+
+    def since(self, version: int) -> list[Commit]:
+        """The versions after that one, as far as the log still tells of them, newest first."""
+        newer = self._delta.history(self.version - version) if version < self.version else []
+        return [self._commit(entry) for entry in newer]
 
     def history(self) -> list[Commit]:
         """All versions the log still tells of, newest first."""
@@ -224,7 +213,7 @@ class Stored:
         return CommitProperties(
             custom_metadata={_STATE: json.dumps(state)},
             app_transactions=[Transaction(name, mark) for name, mark in note.marks.items()],
-            max_commit_retries=_TRIES,
+            max_commit_retries=TRIES,
         )
 
     def _report(self, note: Note) -> int:
@@ -315,7 +304,7 @@ class Lake:
             return found
         table = self.catalog.table(name)
         columns = [self.catalog.columns[c] for c in table.columns]
-        counted = [c.name for c in columns if c.hidden and c.type == "bigint"]
+        counted = [c.name for c in columns if c.is_counted]
         # whoever comes second finds the table of the first
         with suppress(Conflict), clean_errors(name):
             DeltaTable.create(
@@ -354,19 +343,6 @@ def open_lake(settings: Settings, role: str, clock: Clock | None = None) -> Lake
         raise SpecError("a lake's address may not hold %, # or ?", hint="choose another folder")
     catalog = Catalog.read(settings.sql, settings.feeds)
     return Lake(catalog, settings, settings.credentials(role), clock or (lambda: datetime.now(UTC)))
-
-
-def committed(attempt: Callable[[], _Result]) -> _Result:
-    """Run `attempt` until it is not overtaken; it must look up again each time.
-
-    Raises StoreError when others keep committing first.
-    """
-    for tried in range(_TRIES):
-        try:
-            return attempt()
-        except Conflict:
-            time.sleep(random.uniform(0, min(0.05 * 2**tried, 2)))  # noqa: S311 (no secret)
-    raise StoreError(f"{_TRIES} commits in a row were overtaken", hint="run it again later")
 
 
 @contextmanager

@@ -12,11 +12,13 @@ from lakehouse.errors import SpecError
 from lakehouse.govern import quality
 from lakehouse.lineage.collect import CheckResult, Edge
 from lakehouse.log import get_logger
+from lakehouse.storage.commit import Conflict, Note, Ranges, committed
 from lakehouse.storage.engine import Engine, engine_for, pinned
-from lakehouse.storage.lake import OPERATION, Conflict, Lake, Note, Stored, committed
+from lakehouse.storage.lake import OPERATION, Lake, Stored
 from lakehouse.storage.types import arrow_schema
 from lakehouse.transform.changes import CHANGED, find_changed
 from lakehouse.transform.columns import trace_columns
+from lakehouse.transform.reach import find_reach
 
 ROWS, REFUSED, RETRIED, STORED, CHANGE = (
     "work.rows",
@@ -129,12 +131,15 @@ class _Build:
         self._engine = engine
         self._values = {"as_of": as_of} if table.uses_as_of else None
         self._columns = ", ".join(table.columns)
+        self._reach: Ranges | None = None
         self._shown = {name: lake.alike(name, version) for name, version in work.inputs.items()}
 
     def run(self, state: Mapping[str, Any]) -> Built:
         is_partial = self._can_be_partial(state) and find_changed(
             self._engine, self._lake, self._table, state["inputs"], self._work.inputs
         )
+        if is_partial:
+            self._reach = find_reach(self._lake, self._table, state["inputs"], self._work.inputs)
         results = self._compute(is_partial)
         waiting = self._commit_refused(is_partial)
         note = self._note(waiting, results, "incremental" if is_partial else "full")
@@ -173,7 +178,12 @@ class _Build:
     def _attach(self, where: str) -> None:
         for read in self._lake.catalog.stored_reads(self._table):
             is_unit = self._table.by is not None and self._table.by.source in read.columns
-            self._engine.attach(read, self._shown[read.name], where if is_unit else "true")
+            version, among = self._shown[read.name], where if is_unit else "true"
+            stored = self._lake.find(read.name, version) if version is not None else None
+            if stored and self._reach is not None and is_unit:
+                self._engine.attach_files(read, stored.files(self._reach), among)
+            else:
+                self._engine.attach(read, version, among)
         self._engine.attach_views(self._table)
 
     def _select(self, target: str, *, is_pending: bool) -> None:
@@ -253,20 +263,27 @@ class _Build:
         """Commit what turns the stored rows of the changed units into `rows`, where anything does;
         how many rows were written, and how many deleted."""
         changed = self._diff(stored, rows, key)
+        is_all_new = not self._engine.count(f"select count(*) from {STORED}")
         deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
         if changed > _MOST_MERGED:
             self._attach_stored(stored, changed=False)
             columns = ", ".join(stored.table.columns)
             both = f"select {columns} from {STORED} union all select {columns} from {rows}"
             stored.replace(self._engine.stream(both), note)
+        elif changed and is_all_new:
+            columns = ", ".join(stored.table.columns)
+            stored.append(self._engine.stream(f"select {columns} from {CHANGE}"), note)
         elif changed:
-            stored.merge(self._engine.table(f"from {CHANGE}"), key, note)
+            stored.merge(self._engine.table(f"from {CHANGE}"), key, note, self._reach)
         return changed - deleted, deleted
 
     def _attach_stored(self, stored: Stored, *, changed: bool) -> None:
         """Show the stored rows of the changed units, or those of the others."""
         unit = self._table.by
         among = f"{unit.column} in (from {CHANGED})" if unit else "true"
+        if changed and self._reach is not None:
+            self._engine.attach_files(stored.table, stored.files(self._reach), among, name=STORED)
+            return
         where = among if changed else f"not coalesce({among}, false)"
         self._engine.attach(stored.table, stored.version, where, name=STORED)
 

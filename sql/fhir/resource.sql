@@ -10,11 +10,12 @@ key: [resource_type, resource_id]
 ---*/
 -- Only resources with more than one version are ranked, and only by their keys: the raw record never passes
 -- through a window or the build side of a join. The joins are inner and left ones on resource_type, because
--- through those (and not through semi and anti joins) a model's filter on it reaches every scan.
+-- through those (and not through semi and anti joins) a model's filter on it reaches every scan. Which may have
+-- several versions is told by the number of their key alone, and the ranking by the key itself.
 with repeated as (
-  select resource_type, resource_id
+  select resource_type, _key
   from bronze.fhir_resource
-  group by resource_type, resource_id
+  group by resource_type, _key
   having count(*) > 1
 ),
 
@@ -42,7 +43,7 @@ ranked as (
         version._entry desc
     ) as age
   from bronze.fhir_resource as version
-  join repeated using (resource_type, resource_id)
+  join repeated using (resource_type, _key)
   left join again using (resource_type, resource_id, content_hash)
 ),
 

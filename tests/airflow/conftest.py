@@ -126,7 +126,7 @@ class River:
         lake = open_lake(self.settings, "read")
         texts = [path.read_text() for path in outbox.waiting(self.settings.outbox)]
         if lake.find("lineage.event"):
-            with ask(lake, "select payload from lineage.event", None, {}) as rows:
+            with ask(lake, "select payload from lineage.event") as rows:
                 texts += rows.read_all()["payload"].to_pylist()
         return sorted(map(json.loads, texts), key=lambda event: event["eventTime"])
 

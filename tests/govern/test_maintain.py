@@ -8,7 +8,8 @@ import pytest
 
 from lakehouse.govern import maintain as module
 from lakehouse.govern.maintain import maintain
-from lakehouse.storage.lake import Conflict, Lake, Note, Stored
+from lakehouse.storage.commit import Conflict, Note
+from lakehouse.storage.lake import Lake, Stored
 from tests.processes import kill_now, run
 from tests.workbench import build_all, contents, encounter, ingest, lake_at, patient, take
 

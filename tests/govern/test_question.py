@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lakehouse.errors import PolicyError, SpecError
-from lakehouse.govern.question import Refusal, ask, refusals
+from lakehouse.govern.question import Refusal, When, ask, refusals
 from lakehouse.storage.lake import Lake
 from tests.workbench import build_all, day, drop, encounter, ingest, lake_at, patient, take
 
@@ -33,7 +33,7 @@ def answer(
     lake: Lake, query: str, at: datetime | None = None, **versions: int
 ) -> list[dict[str, Any]]:
     told = {name.replace("__", "."): version for name, version in versions.items()}
-    with ask(lake, query, at, told) as rows:
+    with ask(lake, query, When(at=at, versions=told)) as rows:
         return [row for batch in rows for row in batch.to_pylist()]
 
 

@@ -18,7 +18,8 @@ from lakehouse.govern.question import ask
 from lakehouse.lineage import collect, outbox
 from lakehouse.lineage.emit import running
 from lakehouse.settings import PROJECT, Settings
-from lakehouse.storage.lake import Lake, Note, open_lake
+from lakehouse.storage.commit import Note
+from lakehouse.storage.lake import Lake, open_lake
 from lakehouse.transform.build import build
 from lakehouse.transform.columns import trace_columns
 
@@ -30,7 +31,7 @@ def lake(river: Settings) -> Lake:
 
 
 def rows(lake: Lake, query: str) -> list[dict[str, Any]]:
-    with ask(lake, query, None, {}) as reader:
+    with ask(lake, query) as reader:
         return list(reader.read_all().to_pylist())
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 import re
 from typing import Any
 
@@ -144,6 +145,7 @@ class Tables:
         patient = identity if kind == "Patient" else found and found[1]
         return {
             "source": source,
+            "_key": zlib.crc32(f"{kind}/{source}/{identity}".encode()),
             "resource_type": kind,
             "resource_id": f"{source}/{identity}",
             "patient_id": f"{source}/{patient}" if patient else None,

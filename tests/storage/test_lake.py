@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.errors import SpecError, StoreError
-from lakehouse.storage.lake import OPERATION, Conflict, Lake, Note, committed
+from lakehouse.storage.commit import Conflict, Note, committed
+from lakehouse.storage.lake import OPERATION, Lake
 from tests.processes import race
 from tests.workbench import NOW, build_all, encounter, lake_at, patient, rows, take
 

@@ -43,6 +43,7 @@ _INSTANT = pa.timestamp("us", "UTC")
 _ROWS = pa.schema(
     {
         "source": pa.string(),
+        "_key": pa.int64(),
         "resource_type": pa.string(),
         "resource_id": pa.string(),
         "patient_id": pa.string(),
@@ -328,6 +329,7 @@ def _rows(rows: list[_Row], origin: Origin) -> pa.RecordBatch:
     count = len(rows)
     columns: list[Any] = [
         pa.repeat(origin.source, count),
+        pa.array(map(_key, repeat(prefix), kinds, ids), pa.int64()),
         pa.array(kinds, pa.string()),
         pa.array([prefix + key for key in ids], pa.string()),
         pa.array([prefix + key if key else None for key in patients], pa.string()),
@@ -347,6 +349,12 @@ def _rows(rows: list[_Row], origin: Origin) -> pa.RecordBatch:
         pa.repeat(pa.scalar(origin.received_at, _INSTANT), count),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=_ROWS)
+
+
+def _key(prefix: str, kind: str, resource_id: str) -> int:
+    """A number for a record's identity: two records may share one, if hardly ever."""
+    digest = sha256(f"{kind}/{prefix}{resource_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def _texts(texts: Sequence[bytes]) -> Any:
