@@ -69,12 +69,27 @@ def median_ratio(ours: Sequence[Cost], floors: Sequence[Cost]) -> float:
     return statistics.median(a.cpu / b.cpu for a, b in zip(ours, floors, strict=True))
 
 
+FEEDS = """
+[feed.north_ehr]
+about = "The export that is measured"
+source = "north"
+reads = "fhir"
+zone = "America/New_York"
+owner = "bench"
+settle = "0 seconds"
+"""
+
+
 def settings_in(folder: Path, memory: str = "4GiB") -> dict[str, str]:
-    """The environment of a lake in this folder, with four slots that share `memory`."""
+    """The environment of a lake in this folder, with four slots that share `memory`; its one feed
+    takes a file as soon as it is there."""
+    config = folder / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "feeds.toml").write_text(FEEDS)
     return {
         "LAKEHOUSE_HOME": str(folder / "home"),
         "LAKEHOUSE_URL": str(folder / "lake"),
-        "LAKEHOUSE_CONFIG": "",
+        "LAKEHOUSE_CONFIG": str(config),
         "LAKEHOUSE_MEMORY": memory,
         "LAKEHOUSE_SLOTS": "4",
     }

@@ -1,10 +1,11 @@
 """`python -m tests.bench.river`: an export from landing to gold, beside a plain DuckDB script.
 
-The lake does `lakehouse land` and `lakehouse run` as whole processes on a folder; the floor is
+The lake is one `lakehouse run` as a whole process on a folder, the files in its inbox; the floor is
 floor.sql, once as it stands and once keeping the raw lines as well. The three take turns.
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
 from tests.bench.measure import (
@@ -40,21 +41,18 @@ def measure(data: Path, rounds: int) -> None:
     packed = sum(path.stat().st_size for path in data.iterdir())
     say(f"{data.name}: {packed / 1e6:.1f} MB packed; {rounds} rounds in turn")
     show_machine()
-    landed, run, floor, raw = [], [], [], []
+    ours, floor, raw = [], [], []
     with scratch() as folder:
         for turn in range(rounds):
             place = folder / str(turn)
             settings = settings_in(place)
-            landed.append(cost_of(["-m", "lakehouse", "land", FEED, data], settings))
-            run.append(cost_of(["-m", "lakehouse", "run"], settings))
+            shutil.copytree(data, place / "home" / "inbox" / FEED)
+            ours.append(cost_of(["-m", "lakehouse", "run"], settings))
             floor.append(cost_of(["-m", "tests.bench.floor", data, place / "floor"]))
             raw.append(cost_of(["-m", "tests.bench.floor", data, place / "raw", "--raw"]))
-        ours = [a + b for a, b in zip(landed, run, strict=True)]
         report(
             {
-                "lakehouse land": landed,
-                "lakehouse run": run,
-                "the lake, both": ours,
+                "lakehouse run": ours,
                 "floor": floor,
                 "floor, keeping raw lines": raw,
             }
