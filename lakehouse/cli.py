@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse import log
-from lakehouse.errors import LakehouseError, SpecError
+from lakehouse.errors import LakehouseError, SpecError, StoreError
 from lakehouse.settings import Settings, read_settings
 
 Verb = Callable[[Settings, argparse.Namespace], None]
@@ -129,14 +129,19 @@ def _status(settings: Settings, told: argparse.Namespace) -> None:
     found = status(settings)
     if told.json:
         say(json.dumps(asdict(found)))
-        return
-    for component in found.components:
-        health = "healthy" if component.healthy else "DOWN"
-        say(f"{component.name:<21} {health:<7} {component.detail}")
+    else:
+        for part in found.components:
+            say(f"{part.name:<21} {'healthy' if part.healthy else 'DOWN':<7} {part.detail}")
+    if not found.healthy:
+        n_ill = sum(not part.healthy for part in found.components)
+        heals = "the supervisor starts them again; `lakehouse up` waits for it"
+        raise StoreError(
+            f"{n_ill} of {len(found.components)} parts of the stack are down",
+            hint=heals if found.running else "`lakehouse up` starts them",
+        )
 
 
 def _doctor(settings: Settings, _: argparse.Namespace) -> None:
-    from lakehouse.errors import StoreError
     from lakehouse.stack.doctor import doctor
 
     findings = doctor(settings)

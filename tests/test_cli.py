@@ -34,6 +34,8 @@ CALLS = [
     (("land", "north_ehr", "not-there.ndjson"), 10),
     (("govern",), 0),
     (("sql",), 2),
+    (("status",), 13),
+    (("status", "--json"), 13),
 ]
 
 

@@ -20,6 +20,7 @@ from deltalake import DeltaTable, write_deltalake
 from minio.error import S3Error
 from pyarrow import table
 
+from lakehouse.cli import main
 from lakehouse.settings import ROLES, read_settings
 from lakehouse.stack import access, doctor, status
 from lakehouse.stack.airflow import NAMES
@@ -83,6 +84,12 @@ def sign_in(stack: Running) -> str:
     return body["access_token"]
 
 
+def cli(stack: Running, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run one verb in this process, as a person who named the home only; its exit code."""
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(stack.settings.home))
+    return main(words)
+
+
 def options(stack: Running, role: str) -> dict[str, str]:
     keys = stack.settings.credentials(role)
     return {
@@ -108,6 +115,14 @@ def test_every_part_is_healthy(stack):
     found = status(stack.settings)
     assert [part.name for part in found.components] == list(PARTS)
     assert found.healthy, found
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json")])
+def test_the_status_of_a_healthy_stack_ends_with_0(stack, words, monkeypatch, capsys):
+    assert cli(stack, words, monkeypatch) == 0
+    told = capsys.readouterr()
+    assert all(name in told.out for name in PARTS)
+    assert told.err == ""
 
 
 def test_status_finds_the_running_ports_without_being_told(stack):
@@ -267,10 +282,13 @@ def test_airflow_asks_who_comes(stack):
 
 
 @pytest.mark.parametrize("names", [("store",), ("postgres",), NAMES], ids=lambda names: names[0])
-def test_what_is_killed_heals(stack, names):
+def test_what_is_killed_heals(stack, names, monkeypatch, capsys):
     before = pids(stack)
     kill(stack, names)
-    assert not status(stack.settings).healthy
+    assert cli(stack, ("status",), monkeypatch) == 13
+    told = capsys.readouterr()
+    assert all(f"{name:<21} DOWN" in told.out for name in names)
+    assert "parts of the stack are down" in told.err
     until(lambda: status(stack.settings).healthy)
     after = pids(stack)
     assert {name for name in PARTS if before[name] != after[name]} >= set(names)
