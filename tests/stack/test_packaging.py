@@ -140,15 +140,16 @@ def tree(tmp_path):
     return tmp_path
 
 
-def an_interpreter(folder: Path, body: str) -> str:
-    path = folder / "python"
+def a_program(path: Path, body: str) -> str:
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     return str(path)
 
 
 def test_setup_refuses_a_python_that_is_too_old_or_too_new(tree):
-    python = an_interpreter(tree, 'case "$1" in --version) echo Python 3.10.1;; *) exit 1;; esac')
+    python = a_program(
+        tree / "python", 'case "$1" in --version) echo Python 3.10.1;; *) exit 1;; esac'
+    )
     done = make(tree, "setup", f"PYTHON={python}")
     assert done.returncode != 0
     assert "is Python 3.10.1" in done.stdout
@@ -156,7 +157,7 @@ def test_setup_refuses_a_python_that_is_too_old_or_too_new(tree):
 
 
 def test_setup_says_what_is_missing_where_python_has_no_venv(tree):
-    python = an_interpreter(tree, 'case "$2" in *ensurepip*) exit 1;; esac')
+    python = a_program(tree / "python", 'case "$2" in *ensurepip*) exit 1;; esac')
     done = make(tree, "setup", f"PYTHON={python}")
     assert done.returncode != 0
     assert "comes without the venv module" in done.stdout
@@ -182,6 +183,48 @@ def test_peers_do_without_go_and_say_so(tree):
     assert done.stdout == "minio: not built, Go is not here\n"
 
 
+def test_a_peer_that_cannot_be_had_is_named_and_no_error(tree):
+    with (tree / "Makefile").open("a") as file:
+        file.write("broken:\n\t@echo building; exit 3\nthere:\n\t@echo there\n")
+    done = make(tree, "peers", "PEERS=broken there")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "building",
+        "broken: could not be had here; the tests that need it will be skipped",
+        "there",
+    ]
+
+
+@pytest.fixture
+def tools(tree):
+    """A `.venv` that is ready, whose tools do nothing; its pytest skips a test in each run."""
+    folder = tree / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    for name in ("ruff", "mypy", "lint-imports"):
+        a_program(folder / name, "exit 0")
+    skips = 'while [ $# -gt 0 ]; do [ "$1" = --unproven ] && echo "no peer is here" >> "$2"; shift; done'
+    a_program(folder / "python", f"{skips}; exit 0")
+    (tree / ".venv" / ".ready").touch()
+    with (tree / "Makefile").open("a") as file:
+        file.write("one:\n\t@echo one came\n")
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [({"CI": "true"}, ["one came"]), ({"CI": "false"}, []), ({}, [])],
+    ids=["CI=true", "CI=false", "no CI"],
+)
+def test_ci_gets_the_peers_first_and_every_run_ends_with_what_was_not_proven(tools, told, first):
+    done = make(tools, "test", "PEERS=one", **told)
+    assert done.returncode == 0, done.stderr
+    assert [line.strip() for line in done.stdout.splitlines()] == [
+        *first,
+        "what was not proven here, by the number of tests that were skipped:",
+        "3 no peer is here",
+    ]
+
+
 def test_a_minio_that_was_built_is_not_built_again(tree):
     built = tree / "clinical-lakehouse" / "minio"
     built.parent.mkdir()
@@ -201,6 +244,7 @@ def test_every_target_is_explained_and_the_ci_runs_the_test_command():
         "check",
         "fix",
         "bench",
+        "lock",
         "peers",
         "minio",
         "up",
