@@ -218,25 +218,20 @@ def _as_of(told: Sequence[str]) -> tuple[datetime | None, dict[str, int]]:
 
 def _tables(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.govern.overview import list_tables
-    from lakehouse.render import table_lines
+    from lakehouse.render import state_lines
     from lakehouse.storage.lake import open_lake
 
     states = list_tables(open_lake(settings, "read"))
     if told.json:
         say(json.dumps([state.to_json() for state in states]))
         return
-    rows = [
-        (s.name, s.rows, s.version, f"{s.passed}/{s.checks}" if s.checks else "", s.waiting or "")
-        for s in states
-        if s.version is not None
-    ]
-    for line in table_lines(("table", "rows", "version", "checks passed", "quarantined"), rows):
+    for line in state_lines(states):
         say(line)
 
 
 def _lineage(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.catalog.load import Catalog
-    from lakehouse.render import lineage_lines
+    from lakehouse.provenance import lineage_lines
     from lakehouse.transform.ancestry import ancestors
 
     found = ancestors(Catalog.read(settings.sql, settings.feeds), told.name)
@@ -248,7 +243,7 @@ def _lineage(settings: Settings, told: argparse.Namespace) -> None:
 
 
 def _trace(settings: Settings, told: argparse.Namespace) -> None:
-    from lakehouse.render import trace_lines
+    from lakehouse.provenance import trace_lines
     from lakehouse.storage.lake import open_lake
     from lakehouse.transform.trace import trace
 
