@@ -31,7 +31,7 @@ setup: $(READY) ## build .venv from the lock (at once when nothing has changed)
 
 $(READY): requirements.lock pyproject.toml
 	@[ -x $(BIN)/python ] || $(MAKE) $(BIN)/python
-	@echo "installing what requirements.lock names"
+	@echo "installing what requirements.lock names (the first time this takes a while)"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes --no-deps --requirement .venv/uv.lock
@@ -59,7 +59,8 @@ test: setup ## run every check and every test, and say what was not proven (with
 	@$(MAKE) check
 	@$(MAKE) fast REPORT="--unproven $(UNPROVEN)"
 	@$(BIN)/python -m pytest tests/stack -m "stack or peer" --unproven $(UNPROVEN)
-	@$(BIN)/python -m pytest --ignore tests/stack -m "stack or peer" --unproven $(UNPROVEN)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --ignore tests/stack -m "stack or peer" \
+	  --unproven $(UNPROVEN)
 	@if [ -s $(UNPROVEN) ]; then echo "what was not proven here, by the number of tests that were skipped:"; \
 	  sort $(UNPROVEN) | uniq -c | sort -rn; else echo "nothing was skipped"; fi
 

@@ -20,7 +20,7 @@ from tests.processes import ended, race, run, start
 from tests.test_whole import deliver_between, deliver_first, deliver_second
 from tests.workbench import NOW, contents, settings_at, without_empty
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("s3")]
 FEEDS = ("north_ehr", "north_lab", "south_ehr")
 TABLES = ("silver.encounter", "gold.readmission")
 LAST = 10
