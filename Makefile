@@ -93,7 +93,8 @@ minio: ## build the MinIO server with Go, once, outside of this tree
 	@if [ -x "$(CACHE)/minio" ]; then echo "minio: $(CACHE)/minio is there"; \
 	elif ! command -v go >/dev/null; then echo "minio: not built, Go is not here"; \
 	else echo "minio: building $(CACHE)/minio (some minutes, once)"; mkdir -p "$(CACHE)/new"; \
-	  CGO_ENABLED=0 GOBIN="$(CACHE)/new" go install -ldflags "-s -w" $(MINIO); \
+	  CGO_ENABLED=0 GOBIN="$(CACHE)/new" go install -ldflags "-s -w" $(MINIO) 2> "$(CACHE)/minio.log" \
+	    || { tail -n 5 "$(CACHE)/minio.log"; exit 1; }; \
 	  mv "$(CACHE)/new/minio" "$(CACHE)/minio"; fi
 
 up: setup ## start the embedded stack

@@ -225,6 +225,17 @@ def test_ci_gets_the_peers_first_and_every_run_ends_with_what_was_not_proven(too
     ]
 
 
+def test_a_minio_that_cannot_be_built_says_why_and_leaves_no_program(tree):
+    a_program(tree / "go", "echo no module proxy answers >&2; exit 1")
+    done = make(tree, "peers", XDG_CACHE_HOME=str(tree), PATH=f"{tree}:{os.environ['PATH']}")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1:] == [
+        "no module proxy answers",
+        "minio: could not be had here; the tests that need it will be skipped",
+    ]
+    assert not (tree / "clinical-lakehouse" / "minio").exists()
+
+
 def test_a_minio_that_was_built_is_not_built_again(tree):
     built = tree / "clinical-lakehouse" / "minio"
     built.parent.mkdir()
