@@ -24,7 +24,8 @@ export UV_PYTHON_DOWNLOADS := never
 .PHONY: help setup demo test fast check fix bench lock peers $(PEERS) up down
 
 help: ## show what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) \
+	  | while read -r name about; do printf '%-6s %s\n' "$$name" "$$about"; done
 
 setup: $(READY) ## build .venv from the lock (at once when nothing has changed)
 	@:
@@ -53,7 +54,7 @@ $(BIN)/python:
 demo: setup ## start the stack, run the pipelines in Airflow on a sample, show the results
 	@$(BIN)/lakehouse demo
 
-test: setup ## run every check and every test, and say what was not proven (with CI=true after `make peers`)
+test: setup ## run every check and every test, and say what was not proven; with CI=true `peers` comes first
 	@if [ "$${CI:-}" = true ]; then $(MAKE) peers; fi
 	@mkdir -p $(dir $(UNPROVEN)) && : > $(UNPROVEN)
 	@$(MAKE) check
@@ -81,7 +82,7 @@ fix: setup ## let the linter repair what it can
 bench: setup ## measure (docs/benchmarks.md)
 	@$(BIN)/python -m tests.bench
 
-lock: $(BIN)/python ## write requirements.lock anew from pyproject.toml; what it holds is kept where it still fits
+lock: setup ## write requirements.lock anew from pyproject.toml; what it holds is kept where it still fits
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --all-extras --python-version 3.11 --output-file requirements.lock pyproject.toml
 

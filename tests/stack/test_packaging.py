@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -172,13 +173,19 @@ def test_setup_does_nothing_when_the_lock_has_not_changed(tree):
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_peers_do_without_go_and_say_so(tree):
-    tools = tree / "tools"
-    tools.mkdir()
-    for name in ("bash", "sh", "make"):
-        found = subprocess.run(("which", name), capture_output=True, text=True, check=True)
-        (tools / name).symlink_to(found.stdout.strip())
-    done = make(tree, "peers", "SHELL=" + str(tools / "bash"), PATH=str(tools), HOME=str(tree))
+@pytest.fixture
+def bare(tree):
+    """Words for `make` and an environment in which there is next to nothing."""
+    folder = tree / "programs"
+    folder.mkdir()
+    for name in ("bash", "sh", "make", "sed"):
+        (folder / name).symlink_to(shutil.which(name))
+    return (f"SHELL={folder / 'bash'}",), {"PATH": str(folder), "HOME": str(tree)}
+
+
+def test_peers_do_without_go_and_say_so(tree, bare):
+    words, environment = bare
+    done = make(tree, "peers", *words, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "minio: not built, Go is not here\n"
 
@@ -245,8 +252,9 @@ def test_a_minio_that_was_built_is_not_built_again(tree):
     assert done.stdout == f"minio: {built} is there\n"
 
 
-def test_every_target_is_explained_and_the_ci_runs_the_test_command():
-    shown = make(PROJECT, "help").stdout
+def test_every_target_is_explained_and_the_ci_runs_the_test_command(tree, bare):
+    words, environment = bare
+    shown = make(tree, "help", *words, **environment).stdout
     for name in [
         "setup",
         "demo",
