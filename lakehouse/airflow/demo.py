@@ -42,13 +42,14 @@ _QUESTIONS = {
                round(avg(is_readmitted::int), 3) as readmitted_share
         from gold.readmission group by source order by source""",
     "When was each ward fullest?": """
-        select ward_id, max(n_patient) as most_patients, arg_max(hour_at, n_patient) as at
+        select ward_id, max(n_patient) as most_patients,
+               first(hour_at order by n_patient desc, hour_at) as first_at
         from gold.ward_census_hourly
         group by ward_id order by most_patients desc, ward_id limit 8""",
     "What is measured most, and where does it lie?": """
         select vital_sign, vital_sign_unit as unit, sum(n_measurement)::bigint as n_measurement,
                round(median(vital_sign_mean), 1) as median_of_days
-        from gold.vital_sign_daily group by all order by n_measurement desc limit 6""",
+        from gold.vital_sign_daily group by all order by n_measurement desc, vital_sign limit 6""",
 }
 
 
