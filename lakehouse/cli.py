@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse import log
-from lakehouse.errors import LakehouseError, SpecError
+from lakehouse.errors import LakehouseError, SpecError, StoreError
 from lakehouse.settings import Settings, read_settings
 
 Verb = Callable[[Settings, argparse.Namespace], None]
@@ -132,14 +132,19 @@ def _status(settings: Settings, told: argparse.Namespace) -> None:
     found = status(settings)
     if told.json:
         say(json.dumps(asdict(found)))
-        return
-    for component in found.components:
-        health = "healthy" if component.healthy else "DOWN"
-        say(f"{component.name:<21} {health:<7} {component.detail}")
+    else:
+        for part in found.components:
+            say(f"{part.name:<21} {'healthy' if part.healthy else 'DOWN':<7} {part.detail}")
+    if not found.healthy:
+        n_ill = sum(not part.healthy for part in found.components)
+        heals = "the supervisor starts them again; `lakehouse up` waits for it"
+        raise StoreError(
+            f"{n_ill} of {len(found.components)} parts of the stack are down",
+            hint=heals if found.running else "`lakehouse up` starts them",
+        )
 
 
 def _doctor(settings: Settings, _: argparse.Namespace) -> None:
-    from lakehouse.errors import StoreError
     from lakehouse.stack.doctor import doctor
 
     findings = doctor(settings)
@@ -219,25 +224,20 @@ def _as_of(told: Sequence[str]) -> tuple[datetime | None, dict[str, int]]:
 
 def _tables(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.govern.overview import list_tables
-    from lakehouse.render import table_lines
+    from lakehouse.render import state_lines
     from lakehouse.storage.lake import open_lake
 
     states = list_tables(open_lake(settings, "read"))
     if told.json:
         say(json.dumps([state.to_json() for state in states]))
         return
-    rows = [
-        (s.name, s.rows, s.version, f"{s.passed}/{s.checks}" if s.checks else "", s.waiting or "")
-        for s in states
-        if s.version is not None
-    ]
-    for line in table_lines(("table", "rows", "version", "checks passed", "quarantined"), rows):
+    for line in state_lines(states):
         say(line)
 
 
 def _lineage(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.catalog.load import Catalog
-    from lakehouse.render import lineage_lines
+    from lakehouse.provenance import lineage_lines
     from lakehouse.transform.ancestry import ancestors
 
     found = ancestors(Catalog.read(settings.sql, settings.feeds), told.name)
@@ -249,7 +249,7 @@ def _lineage(settings: Settings, told: argparse.Namespace) -> None:
 
 
 def _trace(settings: Settings, told: argparse.Namespace) -> None:
-    from lakehouse.render import trace_lines
+    from lakehouse.provenance import trace_lines
     from lakehouse.storage.lake import open_lake
     from lakehouse.transform.trace import trace
 

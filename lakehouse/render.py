@@ -7,13 +7,9 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from lakehouse.lineage.collect import Edge
-from lakehouse.transform.ancestry import Ancestor
-from lakehouse.transform.columns import EVERY
-from lakehouse.transform.trace import Step
+from lakehouse.govern.overview import TableState
 
 _MOST_LINES = 200
-_MOST_LANDINGS = 5
 
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -29,6 +25,16 @@ def table_lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterato
 def _justify(cell: str, width: int) -> str:
     is_number = cell.lstrip("-").replace(".", "", 1).isdigit()
     return cell.rjust(width) if is_number else cell.ljust(width)
+
+
+def state_lines(states: Iterable[TableState]) -> Iterator[str]:
+    """The tables that are there: rows, version, checks, quarantine. Nothing is left empty."""
+    rows = [
+        (s.name, s.rows, s.version, f"{s.passed}/{s.checks}" if s.checks else "", s.waiting or "")
+        for s in states
+        if s.version is not None
+    ]
+    return table_lines(("table", "rows", "version", "checks passed", "in quarantine"), rows)
 
 
 def write_rows(rows: pa.RecordBatchReader, form: str, out: TextIO) -> None:
@@ -56,55 +62,3 @@ def _write_table(rows: pa.RecordBatchReader, out: TextIO) -> None:
 
 def _plain(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def lineage_lines(name: str, found: Sequence[Ancestor]) -> Iterator[str]:
-    """A column, how it is made and what it comes from, the deeper the further in; then the rows."""
-    yield name
-    columns = [ancestor for ancestor in found if ancestor.edge.column != EVERY]
-    for (depth, table, column), edges in _grouped(columns).items():
-        how = next((edge.how for edge in edges if edge.how), "")
-        indent = "  " * (depth + 1)
-        yield f"{indent}{table}.{column}{' = ' + ' '.join(how.split()) if how else ''}"
-        yield from (f"{indent}  {line}" for line in _sources(edges))
-    rows = [ancestor for ancestor in found if ancestor.edge.column == EVERY]
-    for (depth, table, _), edges in _grouped(rows).items():
-        indent = "  " * (depth + 1)
-        yield f"{indent}which rows {table} has"
-        yield from (f"{indent}  {line}" for line in _sources(edges))
-
-
-def _grouped(found: Sequence[Ancestor]) -> dict[tuple[int, str, str], list[Edge]]:
-    groups: dict[tuple[int, str, str], list[Edge]] = {}
-    for ancestor in found:
-        place = (ancestor.depth, ancestor.table, ancestor.edge.column)
-        groups.setdefault(place, []).append(ancestor.edge)
-    return groups
-
-
-def _sources(edges: Sequence[Edge]) -> Iterator[str]:
-    """What is taken over first, then by what it is decided; one line a table."""
-    for kind, word in (("DIRECT", "from"), ("INDIRECT", "decided by")):
-        named: dict[str, list[str]] = {}
-        for edge in edges:
-            if edge.kind == kind:
-                column = f"{edge.source_column or '(rows)'}{' ' + edge.path if edge.path else ''}"
-                named.setdefault(edge.source, []).append(column)
-        for source, columns in named.items():
-            yield f"{word} {source}: {', '.join(dict.fromkeys(columns))}"
-
-
-def trace_lines(step: Step, depth: int = 0) -> Iterator[str]:
-    """A row and what it came from, the deeper the further in."""
-    indent = "  " * depth
-    tied = f" by {', '.join(step.by)}"
-    yield f"{indent}{step.table} version {step.version}: {step.rows} rows{tied}"
-    for landing in step.landings[:_MOST_LANDINGS]:
-        yield (
-            f"{indent}  {landing.feed} delivery {landing.sequence}, line {landing.line} of "
-            f"landing/{landing.object_id} (received {landing.received_at})"
-        )
-    if len(step.landings) > _MOST_LANDINGS:
-        yield f"{indent}  and {len(step.landings) - _MOST_LANDINGS} more lines"
-    for below in step.steps:
-        yield from trace_lines(below, depth + 1)

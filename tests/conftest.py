@@ -8,6 +8,23 @@ import pytest
 from lakehouse.storage.lake import Lake
 from tests.workbench import lake_at
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--unproven", type=Path, help="append the reason of each skip to this file")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Hand on why tests were skipped, a line each: `make test` tells it at its end, of all runs."""
+    target = terminalreporter.config.getoption("unproven")
+    reasons = [
+        report.longrepr[2].removeprefix("Skipped: ").replace("\n", " ")
+        for report in terminalreporter.stats.get("skipped", [])
+    ]
+    if target and reasons:
+        with target.open("a") as file:
+            file.writelines(f"{reason}\n" for reason in reasons)
+
+
 # the same examples on every run: a red build says something about the change that made it
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=5000, deadline=None, print_blob=True)

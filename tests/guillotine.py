@@ -1,11 +1,13 @@
-"""Kills its own process at the n-th boundary: before and after each commit and each put."""
+"""Kills its own process at the n-th boundary: before and after each commit, put or rename."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from deltalake import DeltaTable
 
-from lakehouse.objects import FolderObjects
+from lakehouse.ingest.receivers.inbox import Inbox
+from lakehouse.objects import FolderObjects, S3Objects
 from lakehouse.storage.lake import Stored
 from tests.processes import kill_now
 
@@ -18,7 +20,10 @@ COMMITS: Boundaries = (
     (Stored, "record"),
     (DeltaTable, "create"),
     (FolderObjects, "put"),
+    (S3Objects, "put"),
 )
+RENAMES: Boundaries = ((Path, "rename"), (Inbox, "release"))
+"""What moves files through an inbox."""
 
 
 def raise_guillotine(boundaries: Boundaries, falls_at: int | None = None) -> Callable[[], int]:

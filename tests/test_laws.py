@@ -3,7 +3,10 @@
 import ast
 import re
 import subprocess
-from collections.abc import Iterator
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -166,6 +169,75 @@ def test_no_address_of_a_registry_and_no_path_of_a_machine_is_committed() -> Non
         if forbidden.search(line)
     ]
     assert found == []
+
+
+def distribution(name: str) -> str:
+    """The name of a package as an index spells it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> dict[str, set[str]]:
+    """The packages that pyproject.toml names: `core`, and those of each extra."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    groups = {"core": project["dependencies"], **project["optional-dependencies"]}
+    return {
+        group: {distribution(re.split(r"[^\w.-]", line)[0]) for line in lines}
+        for group, lines in groups.items()
+    }
+
+
+def imported(paths: Iterable[Path]) -> set[str]:
+    """The modules these files import from outside of Python and of the project, by first name."""
+    names: set[str] = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+    return names - sys.stdlib_module_names - {"lakehouse", "dags", "tests"}
+
+
+GLUE = [path for path in PYTHON if path.relative_to(PROJECT).parts[1] in ("stack", "airflow")]
+
+
+@pytest.mark.parametrize(
+    ("paths", "groups"),
+    [
+        (set(PYTHON) - set(GLUE), ["core"]),
+        ([*GLUE, *ENTRY_POINTS], ["core", "stack"]),
+        (PROJECT.glob("tests/**/*.py"), ["core", "stack", "dev"]),
+    ],
+    ids=["core", "stack", "tests"],
+)
+def test_what_is_imported_is_declared_where_it_is_needed(
+    paths: Iterable[Path], groups: list[str]
+) -> None:
+    known = set().union(*(declared()[group] for group in groups))
+    origins = packages_distributions()
+    strays = {
+        module
+        for module in imported(paths)
+        if not known & {distribution(name) for name in origins.get(module, [module])}
+    }
+    assert strays == set()
+
+
+def test_what_is_declared_is_used() -> None:
+    origins = packages_distributions()
+    modules: dict[str, set[str]] = {}
+    for module, names in origins.items():
+        for name in names:
+            modules.setdefault(distribution(name), set()).add(module)
+    used = imported([*PYTHON, *ENTRY_POINTS])
+    # a driver, or a program in a wheel, is named and not imported
+    text = "".join(path.read_text() for path in PYTHON).replace("_", "-")
+    idle = {
+        name
+        for name in declared()["core"] | declared()["stack"]
+        if modules.get(name) and not modules[name] & used and name not in text
+    }
+    assert idle == set()
 
 
 def test_the_lock_pins_every_package_with_a_hash() -> None:

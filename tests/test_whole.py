@@ -4,11 +4,13 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from tests.guillotine import COMMITS, Boundaries, raise_guillotine
+from lakehouse.ingest import landing
+from tests.guillotine import COMMITS, RENAMES, Boundaries, raise_guillotine
 from tests.processes import ended, race, run, start
 from tests.workbench import (
     build_all,
@@ -65,6 +67,17 @@ def take_north(root: Path) -> None:
     ingest(lake_at(root), "north_ehr")
 
 
+def land_north(root: Path) -> None:
+    lake = lake_at(root)
+    landing.land(lake, lake.catalog.feeds["north_ehr"])
+
+
+def hand_over(root: Path) -> None:
+    """Land copies of what somebody holds in a folder."""
+    lake = lake_at(root)
+    landing.deliver(lake, lake.catalog.feeds["north_ehr"], [root / "held"])
+
+
 def take_all(root: Path) -> None:
     lake = lake_at(root)
     for feed in lake.catalog.feeds:
@@ -104,6 +117,11 @@ def told(root: Path, *, ordered: bool = True) -> dict[str, str]:
     """All that the tables hold; without the order of arrival, where that may differ."""
     lake = lake_at(root)
     found = contents(lake, envelope=ordered)
+    # a copy that a kill cut short keeps its passing name: it is no object
+    objects = sorted((root / "lake" / "landing" / "objects").rglob("?" * 64))
+    hashes = [sha256(path.read_bytes()).hexdigest() for path in objects]
+    assert hashes == [path.name for path in objects]
+    found["landing/objects"] = repr(hashes)
     if not ordered:
         ledger = [dict(row, sequence=0) for row in rows(lake, "landing.ledger")]
         found["landing.ledger"] = repr(sorted(ledger, key=repr))
@@ -129,6 +147,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("base")
     deliver_north(root / "north")
     deliver_first(root / "all")
+    shutil.copytree(root / "north" / "home" / "inbox" / "north_ehr", root / "holds" / "held")
     shutil.copytree(root / "north", root / "loaded")
     assert run(take_north, root / "loaded") == 0
     shutil.copytree(root / "loaded", root / "changed")
@@ -144,6 +163,8 @@ QUICK = [
     Step("build what changed", "changed", build_one),
 ]
 FINE = [
+    Step("take from the inbox", "north", land_north, RENAMES),
+    Step("hand over", "holds", hand_over, RENAMES),
     Step("news comes between", "all", take_all, COMMITS, deliver_between),
     Step("build all", "loaded", build_every),
     Step("build all that changed", "changed", build_every),

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from lakehouse.errors import SpecError
 from lakehouse.govern.overview import list_tables
 from lakehouse.govern.question import ask
 from lakehouse.ingest.receivers.inbox import waiting
-from lakehouse.render import lineage_lines, table_lines, trace_lines, write_rows
+from lakehouse.provenance import lineage_lines, trace_lines
+from lakehouse.render import state_lines, write_rows
 from lakehouse.settings import Settings
 from lakehouse.storage.lake import Lake, open_lake
 from lakehouse.transform.ancestry import ancestors
@@ -40,13 +42,14 @@ _QUESTIONS = {
                round(avg(is_readmitted::int), 3) as readmitted_share
         from gold.readmission group by source order by source""",
     "When was each ward fullest?": """
-        select ward_id, max(n_patient) as most_patients, arg_max(hour_at, n_patient) as at
+        select ward_id, max(n_patient) as most_patients,
+               first(hour_at order by n_patient desc, hour_at) as first_at
         from gold.ward_census_hourly
         group by ward_id order by most_patients desc, ward_id limit 8""",
     "What is measured most, and where does it lie?": """
         select vital_sign, vital_sign_unit as unit, sum(n_measurement)::bigint as n_measurement,
                round(median(vital_sign_mean), 1) as median_of_days
-        from gold.vital_sign_daily group by all order by n_measurement desc limit 6""",
+        from gold.vital_sign_daily group by all order by n_measurement desc, vital_sign limit 6""",
 }
 
 
@@ -171,8 +174,11 @@ def show(lake: Lake, say: Say) -> None:
                 say(f"  {part}")
     for question, query in _QUESTIONS.items():
         say(f"\n{question}\n")
+        answer = StringIO()
         with ask(lake, query) as rows:
-            write_rows(rows, "table", sys.stdout)
+            write_rows(rows, "table", answer)
+        for line in answer.getvalue().splitlines():
+            say(f"  {line}")
 
 
 def _wrapped(line: str) -> list[str]:
@@ -181,12 +187,7 @@ def _wrapped(line: str) -> list[str]:
 
 
 def _tables(lake: Lake) -> Iterator[str]:
-    rows = [
-        (state.name, state.rows, state.version, f"{state.passed}/{state.checks}", state.waiting)
-        for state in list_tables(lake)
-        if state.version is not None
-    ]
-    return table_lines(("table", "rows", "version", "checks passed", "in quarantine"), rows)
+    return state_lines(list_tables(lake))
 
 
 def _lineage(lake: Lake) -> Iterator[str]:
@@ -207,11 +208,22 @@ def _origin(lake: Lake) -> Iterator[str]:
 def _how_to_go_on(settings: Settings, access: Access) -> Iterator[str]:
     # a terminal forgets; a file that our output is sent to does not
     secret = access.password if sys.stdout.isatty() else f"in {access.password_file}"
-    yield f"\nThe stack is up. Airflow: {access.url} as {access.user}, password {secret}"
-    for command, purpose in (
+    yield f"\nThe stack is up. Airflow: {access.url} as {access.user}, password {secret}\n"
+    ways = [
         ('lakehouse sql "select * from gold.readmission limit 5"', "ask"),
         ("lakehouse tables, lineage TABLE[.COLUMN], quarantine", "look around"),
-        (f"cp FILE {settings.inbox}/north_ehr/", "deliver; the watcher sees it"),
+        (f"cp FILE {_short(settings.inbox)}/north_ehr/", "deliver; the watcher sees it"),
         ("lakehouse down", "stop; everything is kept"),
-    ):
-        yield f"  {command:<56} {purpose}"
+    ]
+    if not shutil.which("lakehouse"):
+        activate = _short(Path(sys.executable).with_name("activate"))
+        ways.insert(0, (f"source {activate}", "once in each shell: finds `lakehouse`"))
+    width = max(len(command) for command, _ in ways)
+    for command, purpose in ways:
+        yield f"  {command:<{width}}  {purpose}"
+
+
+def _short(path: Path) -> str:
+    """A path as one types it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,7 +1,7 @@
 """Lineage of work outside Airflow: START before it, COMPLETE or FAIL behind it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from openlineage.client.event_v2 import RunEvent, RunState
@@ -51,8 +51,10 @@ def emit(settings: Settings, event: RunEvent) -> None:
 
     Raises StoreError when the outbox does not take it.
     """
+    transport = get_default_factory().create(transport_config(settings))
     try:
-        get_default_factory().create(transport_config(settings)).emit(event)
+        with closing(transport):
+            transport.emit(event)
     except (OSError, RuntimeError) as error:
         raise StoreError(
             f"a lineage event could not be written: {type(error).__name__}",

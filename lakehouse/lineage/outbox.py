@@ -4,35 +4,42 @@ import os
 import time
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import attr
 from openlineage.client.client import Event
 from openlineage.client.serde import Serde
-from openlineage.client.transport import Config, Transport
+from openlineage.client.transport import Config, Transport, get_default_factory
 
+from lakehouse.errors import SpecError
+from lakehouse.log import get_logger
 from lakehouse.settings import Settings
 
 SUFFIX = ".json"
 _HTTP_SECONDS = 3
 
+log = get_logger()
+
 
 @attr.define
 class OutboxConfig(Config):
-    """`path` is the folder that holds the events."""
+    """`path` is the folder that holds the events, `second` the transport to a second reader."""
 
     path: str
+    second: dict[str, Any] | None = None
 
     @classmethod
     def from_dict(cls, params: dict[str, Any]) -> Self:
         """The configuration as OpenLineage hands it over; other keys are ignored."""
-        return cls(path=str(params["path"]))
+        return cls(path=str(params["path"]), second=params.get("second"))
 
 
 class OutboxTransport(Transport):
     """Writes each event whole or not at all, readable by its owner only.
 
     Names sort by the time of writing. A name that does not end in `.json` is being written.
+    A second reader is told what is safe here already; what becomes of it there changes nothing.
     """
 
     kind = "outbox"
@@ -40,9 +47,22 @@ class OutboxTransport(Transport):
 
     def __init__(self, config: OutboxConfig) -> None:
         self._folder = Path(config.path)
+        self._second = get_default_factory().create(config.second) if config.second else None
 
     def emit(self, event: Event) -> None:
         """Return when the event would survive a power cut; raises OSError."""
+        self._keep(event)
+        try:
+            if self._second:
+                self._second.emit(event)
+        except (OSError, RuntimeError) as error:
+            log.warning("a second reader took no event", error=type(error).__name__)
+
+    def close(self, timeout: float = -1) -> bool:
+        """Close the connection to the second reader."""
+        return self._second.close(timeout) if self._second else True
+
+    def _keep(self, event: Event) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self._folder / f"{time.time_ns():020d}-{uuid4().hex[:12]}{SUFFIX}"
         part = target.with_suffix(".part")
@@ -59,17 +79,23 @@ def transport_config(settings: Settings) -> dict[str, Any]:
     """The `[openlineage] transport` of this lake: its outbox, and over HTTP a second reader if set.
 
     A reader that is down delays each event by some seconds and loses it; the outbox never does.
+    Raises SpecError when the second reader's address is none.
     """
     outbox = {"type": "lakehouse.lineage.emit.OutboxTransport", "path": str(settings.outbox)}
     if not settings.lineage_url:
         return outbox
+    place = urlsplit(settings.lineage_url)
+    if place.scheme not in ("http", "https") or not place.netloc:
+        raise SpecError(
+            "LAKEHOUSE_LINEAGE_URL is no http(s):// address", hint="for example http://host:5000"
+        )
     http = {
         "type": "http",
         "url": settings.lineage_url,
         "timeout": _HTTP_SECONDS,
         "retry": {"total": 1, "connect": 1, "read": 1},
     }
-    return {"type": "composite", "continue_on_failure": True, "transports": [outbox, http]}
+    return {**outbox, "second": http}
 
 
 def waiting(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from lakehouse.catalog.load import Catalog
 from lakehouse.errors import PolicyError, QualityError, SpecError, StoreError
 from lakehouse.settings import PROJECT, Settings
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
 
 DATA_LIBRARIES = {
     "deltalake", "duckdb", "minio", "numpy", "orjson", "pandas", "polars", "pyarrow", "sqlglot",

@@ -9,7 +9,7 @@ import pytest
 from lakehouse.settings import Settings
 from lakehouse.storage.lake import open_lake
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
 
 CANARY = "Zanzibar-Canary"
 

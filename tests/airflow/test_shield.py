@@ -7,7 +7,7 @@ import pytest
 
 from lakehouse.errors import LakehouseError, QualityError, StoreError
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
 
 CANARY = "Zanzibar-Canary"
 

@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.settings import Settings
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from lakehouse.settings import PROJECT
 from tests.sql.drawn import CATALOG, Tables
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("public data")]
 DATA = PROJECT.parent / "shared" / "data" / "fhir"
 BUILT = [table.name for table in CATALOG.models()]
 

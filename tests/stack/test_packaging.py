@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -140,15 +141,16 @@ def tree(tmp_path):
     return tmp_path
 
 
-def an_interpreter(folder: Path, body: str) -> str:
-    path = folder / "python"
+def a_program(path: Path, body: str) -> str:
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     return str(path)
 
 
 def test_setup_refuses_a_python_that_is_too_old_or_too_new(tree):
-    python = an_interpreter(tree, 'case "$1" in --version) echo Python 3.10.1;; *) exit 1;; esac')
+    python = a_program(
+        tree / "python", 'case "$1" in --version) echo Python 3.10.1;; *) exit 1;; esac'
+    )
     done = make(tree, "setup", f"PYTHON={python}")
     assert done.returncode != 0
     assert "is Python 3.10.1" in done.stdout
@@ -156,7 +158,7 @@ def test_setup_refuses_a_python_that_is_too_old_or_too_new(tree):
 
 
 def test_setup_says_what_is_missing_where_python_has_no_venv(tree):
-    python = an_interpreter(tree, 'case "$2" in *ensurepip*) exit 1;; esac')
+    python = a_program(tree / "python", 'case "$2" in *ensurepip*) exit 1;; esac')
     done = make(tree, "setup", f"PYTHON={python}")
     assert done.returncode != 0
     assert "comes without the venv module" in done.stdout
@@ -171,15 +173,74 @@ def test_setup_does_nothing_when_the_lock_has_not_changed(tree):
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_peers_do_without_go_and_say_so(tree):
-    tools = tree / "tools"
-    tools.mkdir()
-    for name in ("bash", "sh", "make"):
-        found = subprocess.run(("which", name), capture_output=True, text=True, check=True)
-        (tools / name).symlink_to(found.stdout.strip())
-    done = make(tree, "peers", "SHELL=" + str(tools / "bash"), PATH=str(tools), HOME=str(tree))
+@pytest.fixture
+def bare(tree):
+    """Words for `make` and an environment in which there is next to nothing."""
+    folder = tree / "programs"
+    folder.mkdir()
+    for name in ("bash", "sh", "make", "sed"):
+        (folder / name).symlink_to(shutil.which(name))
+    return (f"SHELL={folder / 'bash'}",), {"PATH": str(folder), "HOME": str(tree)}
+
+
+def test_peers_do_without_go_and_say_so(tree, bare):
+    words, environment = bare
+    done = make(tree, "peers", *words, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "minio: not built, Go is not here\n"
+
+
+def test_a_peer_that_cannot_be_had_is_named_and_no_error(tree):
+    with (tree / "Makefile").open("a") as file:
+        file.write("broken:\n\t@echo building; exit 3\nthere:\n\t@echo there\n")
+    done = make(tree, "peers", "PEERS=broken there")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "building",
+        "broken: could not be had here; the tests that need it will be skipped",
+        "there",
+    ]
+
+
+@pytest.fixture
+def tools(tree):
+    """A `.venv` that is ready, whose tools do nothing; its pytest skips a test in each run."""
+    folder = tree / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    for name in ("ruff", "mypy", "lint-imports"):
+        a_program(folder / name, "exit 0")
+    skips = 'while [ $# -gt 0 ]; do [ "$1" = --unproven ] && echo "no peer is here" >> "$2"; shift; done'
+    a_program(folder / "python", f"{skips}; exit 0")
+    (tree / ".venv" / ".ready").touch()
+    with (tree / "Makefile").open("a") as file:
+        file.write("one:\n\t@echo one came\n")
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [({"CI": "true"}, ["one came"]), ({"CI": "false"}, []), ({}, [])],
+    ids=["CI=true", "CI=false", "no CI"],
+)
+def test_ci_gets_the_peers_first_and_every_run_ends_with_what_was_not_proven(tools, told, first):
+    done = make(tools, "test", "PEERS=one", **told)
+    assert done.returncode == 0, done.stderr
+    assert [line.strip() for line in done.stdout.splitlines()] == [
+        *first,
+        "what was not proven here, by the number of tests that were skipped:",
+        "3 no peer is here",
+    ]
+
+
+def test_a_minio_that_cannot_be_built_says_why_and_leaves_no_program(tree):
+    a_program(tree / "go", "echo no module proxy answers >&2; exit 1")
+    done = make(tree, "peers", XDG_CACHE_HOME=str(tree), PATH=f"{tree}:{os.environ['PATH']}")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1:] == [
+        "no module proxy answers",
+        "minio: could not be had here; the tests that need it will be skipped",
+    ]
+    assert not (tree / "clinical-lakehouse" / "minio").exists()
 
 
 def test_a_minio_that_was_built_is_not_built_again(tree):
@@ -191,8 +252,9 @@ def test_a_minio_that_was_built_is_not_built_again(tree):
     assert done.stdout == f"minio: {built} is there\n"
 
 
-def test_every_target_is_explained_and_the_ci_runs_the_test_command():
-    shown = make(PROJECT, "help").stdout
+def test_every_target_is_explained_and_the_ci_runs_the_test_command(tree, bare):
+    words, environment = bare
+    shown = make(tree, "help", *words, **environment).stdout
     for name in [
         "setup",
         "demo",
@@ -201,6 +263,7 @@ def test_every_target_is_explained_and_the_ci_runs_the_test_command():
         "check",
         "fix",
         "bench",
+        "lock",
         "peers",
         "minio",
         "up",

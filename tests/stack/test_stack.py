@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,8 @@ from deltalake import DeltaTable, write_deltalake
 from minio.error import S3Error
 from pyarrow import table
 
+from lakehouse.cli import main
+from lakehouse.govern.overview import list_tables
 from lakehouse.settings import ROLES, read_settings
 from lakehouse.stack import access, doctor, status
 from lakehouse.stack.airflow import NAMES
@@ -27,6 +30,7 @@ from lakehouse.stack.places import read_json
 from lakehouse.stack.process import recorded, session_of
 from lakehouse.stack.rights import PLACES
 from lakehouse.stack.store import client
+from lakehouse.storage.lake import open_lake
 from tests.stack.conftest import Running
 
 pytestmark = pytest.mark.stack
@@ -59,7 +63,16 @@ def processes(stack: Running) -> list[psutil.Process]:
     leaders = [recorded(stack.places.process(name)) for name in PARTS]
     numbers = {pid for leader in leaders if leader for pid in session_of(leader)}
     found = [psutil.Process(pid) for pid in numbers]
-    return list({*found, *(child for one in found for child in one.children(recursive=True))})
+    below = [child for one in found for child in one.children(recursive=True)]
+    return list({*found, *below, *_strays(stack.settings.home)})
+
+
+def _strays(home: Path) -> Iterable[psutil.Process]:
+    """Whoever was told of this home, also when it left its session and its parent."""
+    for one in psutil.process_iter():
+        with suppress(psutil.Error):
+            if one.pid != os.getpid() and one.environ().get("LAKEHOUSE_HOME") == str(home):
+                yield one
 
 
 def ask(stack: Running, path: str, body: dict | None = None, token: str = "") -> tuple[int, dict]:
@@ -81,6 +94,12 @@ def sign_in(stack: Running) -> str:
     code, body = ask(stack, "/auth/token", {"username": found.user, "password": found.password})
     assert code == 201
     return body["access_token"]
+
+
+def cli(stack: Running, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run one verb in this process, as a person who named the home only; its exit code."""
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(stack.settings.home))
+    return main(words)
 
 
 def options(stack: Running, role: str) -> dict[str, str]:
@@ -110,6 +129,14 @@ def test_every_part_is_healthy(stack):
     assert found.healthy, found
 
 
+@pytest.mark.parametrize("words", [("status",), ("status", "--json")])
+def test_the_status_of_a_healthy_stack_ends_with_0(stack, words, monkeypatch, capsys):
+    assert cli(stack, words, monkeypatch) == 0
+    told = capsys.readouterr()
+    assert all(name in told.out for name in PARTS)
+    assert told.err == ""
+
+
 def test_status_finds_the_running_ports_without_being_told(stack):
     assert status(read_settings({"LAKEHOUSE_HOME": str(stack.settings.home)})).healthy
 
@@ -118,6 +145,31 @@ def test_a_second_up_says_so_and_touches_nothing(stack):
     before = pids(stack)
     assert "the stack is already running" in stack.up()
     assert pids(stack) == before
+
+
+def test_a_demo_brings_the_hospital_through_airflow_and_run_again_does_no_work_twice(
+    stack, monkeypatch, capsys
+):
+    demo = ("demo", "--patients", "20")
+    assert cli(stack, demo, monkeypatch) == 0
+    first, built = capsys.readouterr().out, versions(stack)
+    assert all(built[name] for name in ("gold.readmission", "lineage.event", "landing.ledger"))
+    assert "done before" not in first
+    assert cli(stack, demo, monkeypatch) == 0
+    second = capsys.readouterr().out
+    assert versions(stack) == built
+    assert second.count("done before") == 2
+    assert shown(second) == shown(first)
+    assert access(stack.settings).password not in first + second
+
+
+def versions(stack: Running) -> dict[str, int | None]:
+    lake = open_lake(read_settings({"LAKEHOUSE_HOME": str(stack.settings.home)}), "read")
+    return {state.name: state.version for state in list_tables(lake)}
+
+
+def shown(told: str) -> str:
+    return told[told.index("The tables") :]
 
 
 def test_nothing_listens_beyond_loopback(stack):
@@ -267,10 +319,13 @@ def test_airflow_asks_who_comes(stack):
 
 
 @pytest.mark.parametrize("names", [("store",), ("postgres",), NAMES], ids=lambda names: names[0])
-def test_what_is_killed_heals(stack, names):
+def test_what_is_killed_heals(stack, names, monkeypatch, capsys):
     before = pids(stack)
     kill(stack, names)
-    assert not status(stack.settings).healthy
+    assert cli(stack, ("status",), monkeypatch) == 13
+    told = capsys.readouterr()
+    assert all(f"{name:<21} DOWN" in told.out for name in names)
+    assert "parts of the stack are down" in told.err
     until(lambda: status(stack.settings).healthy)
     after = pids(stack)
     assert {name for name in PARTS if before[name] != after[name]} >= set(names)
