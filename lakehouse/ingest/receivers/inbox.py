@@ -26,6 +26,7 @@ from pathlib import Path
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.ingest.manifest import is_manifest, read_manifest
+from lakehouse.ingest.receive import Received, Wait
 from lakehouse.settings import Settings
 
 _TAKEN, _REFUSED, _LOCK = ".taken", ".refused", ".lock"
@@ -43,6 +44,11 @@ class Claim:
     def files(self) -> list[Path]:
         """The files in the order of their arrival."""
         return sorted((p for p in self.folder.rglob("*") if _is_regular(p)), key=_arrival)
+
+
+def receive(_settings: Settings, _feed: Feed, _wait: Wait, *, full: bool = False) -> Received:
+    """Nothing: senders come by themselves."""
+    return Received()
 
 
 def waiting(settings: Settings, feed: Feed) -> bool:
