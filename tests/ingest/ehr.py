@@ -34,6 +34,7 @@ class Ehr:
 
     resources: list[Resource] = field(default_factory=list)
     deleted: list[Resource] = field(default_factory=list)
+    deleted_at: str = day(22)
     outcomes: list[Resource] = field(default_factory=list)
     at: str = day(20)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class Ehr:
             ):
                 found.setdefault(resource["resourceType"], []).append(resource)
         files = {f"{name}.ndjson": lines(rows) for name, rows in found.items()}
-        if self.deleted and since:
+        if self.deleted and since and since < self.deleted_at:
             files["deleted.ndjson"] = lines(self.deleted)
         if self.outcomes:
             files["error.ndjson"] = lines(self.outcomes)
