@@ -15,7 +15,7 @@ MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup demo test fast check fix bench peers minio up down
+.PHONY: help setup demo test fast check fix bench peers minio java up down
 
 help: ## show what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
@@ -70,7 +70,7 @@ fix: setup ## let the linter repair what it can
 bench: setup ## measure (docs/benchmarks.md)
 	@$(BIN)/python -m tests.bench
 
-peers: minio ## get the servers that some tests compare with
+peers: minio java ## get the servers and programs that some tests compare with
 
 minio: ## build the MinIO server with Go, once, outside of this tree
 	@if [ -x "$(CACHE)/minio" ]; then echo "minio: $(CACHE)/minio is there"; \
@@ -78,6 +78,9 @@ minio: ## build the MinIO server with Go, once, outside of this tree
 	else echo "minio: building $(CACHE)/minio (some minutes, once)"; mkdir -p "$(CACHE)/new"; \
 	  CGO_ENABLED=0 GOBIN="$(CACHE)/new" go install -ldflags "-s -w" $(MINIO); \
 	  mv "$(CACHE)/new/minio" "$(CACHE)/minio"; fi
+
+java: ## get the Java programs under tests/peers with Maven, once, outside of this tree
+	@for pom in $(wildcard tests/peers/*/pom.xml); do $(SHELL) tests/peers/install "$$pom" "$(CACHE)"; done
 
 up: setup ## start the embedded stack
 	@$(BIN)/lakehouse up

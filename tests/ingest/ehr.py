@@ -39,6 +39,7 @@ class Ehr:
     at: str = day(20)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     polls: int = 1
+    retry_after: str | None = "120"
     counts: Callable[[int], int | None] = lambda count: count
     etag: str | None = '"1"'
     packed: bool = False
@@ -150,7 +151,8 @@ class Handler(BaseHTTPRequestHandler):
         elif step == "cancel":
             self.send(202, b"")
         elif ehr.count("status") <= ehr.polls:
-            self.send(202, b"", {"Retry-After": "120", "X-Progress": CANARY})
+            wish = {"Retry-After": ehr.retry_after} if ehr.retry_after else {}
+            self.send(202, b"", {"X-Progress": CANARY, **wish})
         else:
             self.send(200, ehr.promise(path.split("/")[2]))
 

@@ -171,7 +171,11 @@ def test_setup_does_nothing_when_the_lock_has_not_changed(tree):
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_peers_do_without_go_and_say_so(tree):
+def test_peers_do_without_go_and_java_and_say_so(tree):
+    for name in ("install", "hapi/pom.xml"):
+        copied = tree / "tests" / "peers" / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_text((PROJECT / "tests" / "peers" / name).read_text())
     tools = tree / "tools"
     tools.mkdir()
     for name in ("bash", "sh", "make"):
@@ -179,7 +183,10 @@ def test_peers_do_without_go_and_say_so(tree):
         (tools / name).symlink_to(found.stdout.strip())
     done = make(tree, "peers", "SHELL=" + str(tools / "bash"), PATH=str(tools), HOME=str(tree))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "minio: not built, Go is not here\n"
+    assert done.stdout.splitlines() == [
+        "minio: not built, Go is not here",
+        "hapi: not installed, Maven and a Java compiler are not both here",
+    ]
 
 
 def test_a_minio_that_was_built_is_not_built_again(tree):
@@ -203,6 +210,7 @@ def test_every_target_is_explained_and_the_ci_runs_the_test_command():
         "bench",
         "peers",
         "minio",
+        "java",
         "up",
         "down",
     ]:
