@@ -34,6 +34,8 @@ CALLS = [
     (("land", "north_ehr", "not-there.ndjson"), 10),
     (("govern",), 0),
     (("sql",), 2),
+    (("pull", "nobody"), 10),
+    (("pull", "north_ehr"), 10),
 ]
 
 

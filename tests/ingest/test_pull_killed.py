@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from lakehouse.ingest.bulk import parts, wire
 from lakehouse.ingest.bulk.wire import Wire
 from tests.guillotine import COMMITS, Boundaries, raise_guillotine
 from tests.ingest.ehr import Ehr, serving
 from tests.ingest.site import RECORDS, Site
 from tests.processes import race, run
-from tests.workbench import contents, day, deletion, ingest, patient, rows
+from tests.workbench import contents, day, deletion, ingest, lines, patient, pulse, rows
 
 STEPS: Boundaries = ((Wire, "_send"), (Path, "replace"), (Path, "rename"))
 CHANGED = [*RECORDS, patient("p1", day(21), gender="male"), patient("p3", day(22))]
@@ -54,6 +55,12 @@ class Step:
     work: Callable[[Path, int], None]
     boundaries: Boundaries
     every: int = 1
+
+
+def fetch_in_pieces(root: Path, port: int) -> None:
+    """Pull with a checkpoint after every few records."""
+    parts._CHECKPOINT_BYTES, wire._CHUNK = 8192, 4096
+    fetch(root, port)
 
 
 def held(root: Path, port: int) -> dict[str, Any]:
@@ -111,3 +118,19 @@ def test_two_runs_that_race_pull_one_after_the_other(server: Ehr, tmp_path: Path
     assert race([(fetch, (tmp_path, server.port))] * 2) == [0, 0]
     site = Site(tmp_path, server)
     assert site.records() == RECORDS
+
+
+@pytest.mark.parametrize("falls_at", [20, 25, 30])
+def test_a_file_that_a_kill_left_in_the_middle_goes_on_at_its_last_checkpoint(
+    server: Ehr, tmp_path: Path, falls_at: int
+) -> None:
+    long = [pulse(f"o{number}", day(3)) for number in range(400)]
+    server.resources, server.at, server.seen = long, day(20), []
+    step = Step("pieces", fetch_in_pieces, ((Path, "replace"),))
+    assert run(killed_at, tmp_path, server.port, step, falls_at) == -9
+    assert run(fetch_in_pieces, tmp_path, server.port) == 0
+    assert Site(tmp_path, server).records() == long
+    first, second = (told.get("Range", "") for name, told in server.seen if name == "file")
+    assert first == ""
+    reached = int(second.removeprefix("bytes=").removesuffix("-"))
+    assert 8192 <= reached < len(lines(long))
