@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from lakehouse.ingest.instant import read_instant
@@ -45,7 +45,16 @@ def is_manifest(name: str) -> bool:
 def read_manifest(path: Path) -> Manifest | None:
     """Read a manifest; None when it cannot be understood, and then it proves nothing."""
     try:
-        told = _documents(path)
+        with path.open("rb") as stream:
+            return parse_manifest(path.name, stream)
+    except OSError:
+        return None
+
+
+def parse_manifest(name: str, stream: BinaryIO) -> Manifest | None:
+    """What a manifest of that name says, from wherever it is kept; None as for `read_manifest`."""
+    try:
+        told = _documents(name, stream)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError):
         return None
     times = [read_instant(found) for document in told for found in _times(document)]
@@ -75,10 +84,10 @@ def _pulled(document: dict[str, Any]) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _documents(path: Path) -> list[dict[str, Any]]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        text = stream.read(_MOST_BYTES)
-    if PurePosixPath(path.name.removesuffix(".gz")).name == "manifest.json":
+def _documents(name: str, stream: BinaryIO) -> list[dict[str, Any]]:
+    unpacked = gzip.GzipFile(fileobj=stream) if name.endswith(".gz") else stream
+    text = unpacked.read(_MOST_BYTES)
+    if PurePosixPath(name.removesuffix(".gz")).name == "manifest.json":
         parsed = [json.loads(text)]
     else:
         parsed = [json.loads(line) for line in text.splitlines() if line.strip()]

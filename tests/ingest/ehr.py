@@ -48,6 +48,7 @@ class Ehr:
     elsewhere: str | None = None
     client_key: Any = None
     uses_of_a_token: int = 10**6
+    lost_answers: int = 0
 
     port: int = 0
     scheme: str = "http"
@@ -55,6 +56,7 @@ class Ehr:
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     exports: dict[str, dict[str, bytes]] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
+    assertions: set[str] = field(default_factory=set)
 
     @property
     def base(self) -> str:
@@ -183,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send(200, content, headers)
 
     def _log_in(self, ehr: Ehr, body: bytes) -> None:
+        """Give a token for an assertion as the standard wants it; anything else ends the connection."""
         form = {name: value[0] for name, value in parse_qs(body.decode()).items()}
         assertion = form["client_assertion"]
         assert jwt.get_unverified_header(assertion)["kid"] == "our-key"
@@ -190,8 +193,14 @@ class Handler(BaseHTTPRequestHandler):
             assertion, ehr.client_key, ["RS384", "ES384"], audience=f"{ehr.base}/token"
         )
         assert claims["iss"] == claims["sub"] == "the-lake"
+        assert claims["jti"] not in ehr.assertions, "it is shown once"
+        ehr.assertions.add(claims["jti"])
         assert claims["exp"] - claims["iat"] <= 300
         assert form["grant_type"] == "client_credentials"
+        if ehr.lost_answers:
+            ehr.lost_answers -= 1
+            self.close_connection = True
+            return
         token = f"secret-{len(ehr.tokens)}"
         ehr.tokens[token] = ehr.uses_of_a_token
         told = {"access_token": token, "token_type": "bearer", "expires_in": 300}

@@ -33,6 +33,13 @@ def test_a_token_that_runs_out_in_the_middle_is_got_anew(site: Site) -> None:
     assert len(site.ehr.asked) == 1
 
 
+def test_a_login_that_is_tried_again_shows_another_assertion(site: Site) -> None:
+    as_client(site)
+    site.ehr.lost_answers = 2
+    assert site.take() == len(RECORDS)
+    assert len(site.ehr.assertions) == 3
+
+
 def test_a_token_is_got_anew_before_its_time_is_over(site: Site) -> None:
     as_client(site)
     short = json.dumps({"access_token": "secret-x", "expires_in": -1}).encode()

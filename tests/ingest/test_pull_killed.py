@@ -79,8 +79,8 @@ def turn(server: Ehr, number: int) -> None:
 
 QUICK = Step("pull, some steps", fetch, STEPS, every=6)
 FINE = [
-    Step("pull and load, each step", fetch_and_load, STEPS),
-    Step("pull and load, each step and commit", fetch_and_load, (*STEPS, *COMMITS)),
+    Step("pull, each step", fetch, STEPS),
+    Step("pull and load", fetch_and_load, (*STEPS, *COMMITS), every=5),
 ]
 
 

@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
@@ -74,18 +75,12 @@ class Login:
 
     def _log_in(self, wire: Wire) -> Mapping[str, Any]:
         endpoint = self._endpoint(wire)
-        form = {
-            "grant_type": "client_credentials",
-            "scope": self._scope,
-            "client_assertion_type": _ASSERTION,
-            "client_assertion": self._assertion(endpoint),
-        }
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
-        body = urlencode(form).encode()
-        answer = wire.ask(Request("POST", endpoint, headers, body, trusted=False))
+        form = partial(self._form, endpoint)
+        answer = wire.ask(Request("POST", endpoint, headers, form, trusted=False))
         told = _object(answer.body)
         if answer.status != HTTPStatus.OK:
             reason = told.get("error")
@@ -108,6 +103,15 @@ class Login:
                 hint="without a login leave client_id and key_file out",
             )
         return endpoint
+
+    def _form(self, endpoint: str) -> bytes:
+        told = {
+            "grant_type": "client_credentials",
+            "scope": self._scope,
+            "client_assertion_type": _ASSERTION,
+            "client_assertion": self._assertion(endpoint),
+        }
+        return urlencode(told).encode()
 
     def _assertion(self, endpoint: str) -> str:
         now = int(time.time())

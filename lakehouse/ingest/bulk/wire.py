@@ -63,12 +63,15 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. A `trusted` one carries the token, at the server's own origin."""
+    """What is asked. A `trusted` one carries the token, at the server's own origin.
+
+    The body is made anew for each try: an assertion may be shown once only.
+    """
 
     method: str
     url: str
     headers: Headers
-    body: bytes | None = None
+    body: Callable[[], bytes] | None = None
     trusted: bool = True
 
 
@@ -221,7 +224,7 @@ class Wire:
                     request.method,
                     request.url,
                     headers={**request.headers, **signed},
-                    body=request.body,
+                    body=request.body() if request.body else None,
                     redirect=False,
                     preload_content=False,
                     decode_content=False,
