@@ -12,7 +12,7 @@ READY := .venv/.ready
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clinical-lakehouse
 # What some tests compare with and only some machines can have: one target each, which gets it once into
 # $(CACHE), or says why not. A target that fails is no error of `peers`: its tests are skipped and named.
-PEERS := minio
+PEERS := minio java
 UNPROVEN := .cache/unproven
 REPORT := -rs
 
@@ -97,6 +97,9 @@ minio: ## build the MinIO server with Go, once, outside of this tree
 	  CGO_ENABLED=0 GOBIN="$(CACHE)/new" go install -ldflags "-s -w" $(MINIO) 2> "$(CACHE)/minio.log" \
 	    || { tail -n 5 "$(CACHE)/minio.log"; exit 1; }; \
 	  mv "$(CACHE)/new/minio" "$(CACHE)/minio"; fi
+
+java: ## get the Java programs under tests/peers with Maven, once, outside of this tree
+	@for pom in $(wildcard tests/peers/*/pom.xml); do $(SHELL) tests/peers/install "$$pom" "$(CACHE)"; done
 
 up: setup ## start the embedded stack
 	@$(BIN)/lakehouse up

@@ -1,4 +1,4 @@
-"""One DAG a feed: what arrived is landed byte for byte, then loaded into bronze batch by batch."""
+"""One DAG a feed: what arrived or was pulled is landed byte for byte, then loaded into bronze."""
 
 from airflow.sdk import DAG, task
 
@@ -24,6 +24,8 @@ for feed in catalog.feeds.values():
         landed = task(tasks.land)(feed.name)
         batches = task(tasks.plan)(feed.name)
         landed >> batches
+        if feed.export:
+            task(tasks.pull)(feed.name) >> landed
         # batches of one feed go one after another: their order decides which version is current
         task(
             inlets=[assets.table_asset(settings, "landing.ledger")],

@@ -69,7 +69,10 @@ def _river_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> No
     landing = add("land", _land, "Land files for a feed, as if its sender had written them.")
     landing.add_argument("feed", metavar="FEED")
     landing.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="file or folder")
-    run = add("run", _run, "Land, load and build in this process, without Airflow.")
+    pulling = add("pull", _pull, "Fetch what a feed's FHIR server has into the feed's inbox.")
+    pulling.add_argument("feed", metavar="FEED")
+    pulling.add_argument("--full", action="store_true", help="everything, not what has changed")
+    run = add("run", _run, "Pull, land, load and build in this process, without Airflow.")
     run.add_argument("--feed", action="append", default=[], help="only this feed; repeatable")
     run.add_argument("--table", action="append", default=[], help="only this table; repeatable")
     run.add_argument("--as-of", type=_instant, help="what models take for the present")
@@ -170,6 +173,13 @@ def _land(settings: Settings, told: argparse.Namespace) -> None:
     landed = land_paths(settings, told.feed, told.paths)
     repeated = f", {landed.repeated} came again unchanged" if landed.repeated else ""
     say(f"{told.feed}: landed {len(landed.sequences)} files, {landed.bytes} bytes{repeated}")
+
+
+def _pull(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.transform.river import pull
+
+    received = pull(settings, told.feed, full=told.full)
+    say(f"{told.feed}: pulled {received.files} files, {received.bytes} bytes")
 
 
 def _run(settings: Settings, told: argparse.Namespace) -> None:

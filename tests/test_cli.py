@@ -38,6 +38,8 @@ CALLS = [
     (("sql",), 2),
     (("status",), 13),
     (("status", "--json"), 13),
+    (("pull", "nobody"), 10),
+    (("pull", "north_ehr"), 10),
 ]
 
 

@@ -11,6 +11,8 @@ RUN = "0190f6b2-3f5e-7c61-8d0a-0123456789ab"
 
 @pytest.fixture(autouse=True)
 def _default_level():
+    # another test of this process may have run a command, which sets its own
+    log.configure("info")
     yield
     log.configure("info")
 

@@ -26,12 +26,19 @@ def inbox_asset(settings: Settings, feed: Feed) -> Asset:
     )
 
 
-def arrival(settings: Settings, feed: Feed) -> AssetOrTimeSchedule | list[Asset]:
-    """When a feed is ingested: when something arrived, and at the times its stanza names."""
+def arrival(
+    settings: Settings, feed: Feed
+) -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset]:
+    """When a feed is ingested: when something arrived, and at the times its stanza names.
+
+    One that is pulled has its times alone: what it puts into the inbox would wake it again.
+    """
     inbox = inbox_asset(settings, feed)
     if feed.every is None:
         return [inbox]
     times = CronTriggerTimetable(feed.every, timezone=feed.zone)
+    if feed.export:
+        return times
     return AssetOrTimeSchedule(timetable=times, assets=[inbox])
 
 

@@ -6,16 +6,23 @@ from lakehouse.catalog.spec import Feed, Table
 
 def describe_feed(feed: Feed) -> str:
     """One feed: what it sends, from where, when, and where what it sends goes."""
-    times = f"`{feed.every}` in {feed.zone}" if feed.every else "no fixed times"
+    times = f"at `{feed.every}` in {feed.zone}" if feed.every else "at no fixed times"
+    if feed.export:
+        types = ", ".join(feed.export.types) or "all types"
+        arrives = f"**Pulled from** `{feed.receives}`: {types}, level `{feed.export.of}`"
+    else:
+        arrives = (
+            f"**Senders write to** `inbox/{feed.name}/`; a file is taken {feed.settle_seconds} s "
+            "after its last change, or at once when a manifest lists it and all is there."
+        )
     return "\n".join(
         [
             f"### {feed.name}",
             feed.about,
             "",
-            f"- **Senders write to** `inbox/{feed.name}/`; a file is taken {feed.settle_seconds} s "
-            "after its last change, or at once when a manifest lists it and all is there.",
+            f"- {arrives}",
             f"- **Source** `{feed.source}`, **read as** `{feed.reads}`, **time zone** {feed.zone}",
-            f"- **Runs** when something arrives, and at {times}",
+            f"- **Runs** {times if feed.export else f'when something arrives, and {times}'}",
             f"- **What cannot be read waits in** `{feed.quarantine}`",
             f"- **Owner** {feed.owner}",
         ]

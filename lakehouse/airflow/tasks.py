@@ -5,12 +5,14 @@ Data libraries are imported when a task runs, so that DAGs parse without them.
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from lakehouse.airflow.assets import table_asset
 from lakehouse.airflow.shield import Shield
@@ -33,8 +35,24 @@ DEFAULTS: dict[str, Any] = {
         [RetryRule([SpecError, QualityError, PolicyError], RetryAction.FAIL)]
     ),
 }
+_LONGEST_SLEEP_SECONDS = 5.0
 # it tells of each array that it reads
 logging.getLogger("sqlglot").setLevel(logging.WARNING)
+
+
+def pull(feed: str) -> dict[str, int]:
+    """Fetch what a feed's server has into its inbox; how many files and bytes.
+
+    While the server is at work the task gives its slot back, and goes on where it stood.
+    """
+
+    def work(lake: "Lake") -> dict[str, int]:
+        from lakehouse.ingest.receive import receive
+
+        received = receive(lake.settings, lake.catalog.feeds[feed], _pause)
+        return {"files": received.files, "bytes": received.bytes}
+
+    return _on_lake("ingest", work)
 
 
 def land(feed: str) -> dict[str, int]:
@@ -150,6 +168,14 @@ def _on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:
         collect.begin(lineage_run_id(instance), lineage_job_name(instance))
         return work(open_lake(read_settings(), role))
     raise shield.withheld
+
+
+def _pause(seconds: float) -> None:
+    """Let time pass: a short time in this process, a longer one without it."""
+    if seconds > _LONGEST_SLEEP_SECONDS:
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        raise AirflowRescheduleException(until)  # type: ignore[no-untyped-call]  # not typed there
+    time.sleep(seconds)
 
 
 def _tell(table: str, counts: dict[str, Any]) -> None:

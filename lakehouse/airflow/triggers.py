@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from lakehouse.catalog.load import read_feeds
+from lakehouse.catalog.feeds import read_feeds
 from lakehouse.errors import SpecError
 from lakehouse.ingest.receivers.inbox import waiting
 from lakehouse.log import get_logger

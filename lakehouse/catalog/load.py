@@ -2,17 +2,16 @@
 
 import hashlib
 import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
 from lakehouse.catalog.checks import parse_checks
+from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import (
     PENDING,
     QUARANTINE_COLUMNS,
@@ -46,10 +45,6 @@ _FRONT = re.compile(r"\A/\*---\n(.*?)\n---\*/\n(.*)\Z", re.S)
 _NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _READS = re.compile(rf"\b(?:{'|'.join(LAYERS)})\.[a-z_]\w*")
 _MACRO = re.compile(r"create macro (\w+)\s*\(.*?;", re.S | re.I)
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_DURATION = re.compile(r"(\d+)\s*(second|minute|hour)s?\Z")
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
-_FEED_KEYS = {f.name for f in fields(Feed)} - {"name", "settle_seconds", "batch_bytes"} | {"settle"}
 _SQL_KEYS = {"about", "owner", "keep", "write", "key", "columns", "by", "checks", "constants"}
 
 
@@ -317,41 +312,3 @@ def _feed_quarantine(feed: Feed) -> Table:
         key=("_sequence", "_line"),
         columns=QUARANTINE_COLUMNS,
     )
-
-
-def read_feeds(path: Path) -> dict[str, Feed]:
-    """Read feeds.toml; raises SpecError naming the stanza that is wrong."""
-    try:
-        told = tomllib.loads(path.read_text()).get("feed", {})
-    except (tomllib.TOMLDecodeError, OSError) as error:
-        raise SpecError(f"{path.name} cannot be read: {error}") from None
-    return dict(_feeds(path, told))
-
-
-def _feeds(path: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Feed]]:
-    for name, stanza in told.items():
-        where = f"{path.name}: [feed.{name}]"
-        if not _NAME.match(name):
-            raise SpecError(f"{where} is not a name", hint="use lower case, digits and _")
-        unknown = stanza.keys() - _FEED_KEYS
-        missing = {"about", "source", "reads", "zone", "owner"} - stanza.keys()
-        if unknown or missing:
-            raise SpecError(f"{where} unknown {sorted(unknown)}, missing {sorted(missing)}")
-        if not _NAME.match(str(stanza["source"])):
-            raise SpecError(f"{where} source is not a name", hint="use lower case, digits and _")
-        try:
-            ZoneInfo(stanza["zone"])
-        except (ZoneInfoNotFoundError, ValueError):
-            raise SpecError(f"{where} has an unknown time zone") from None
-        rest = {key: value for key, value in stanza.items() if key != "settle"}
-        feed = Feed(name=name, **rest)
-        yield name, replace(feed, settle_seconds=_seconds(where, stanza.get("settle")))
-
-
-def _seconds(where: str, text: str | None) -> int:
-    if text is None:
-        return 30
-    match = _DURATION.match(text)
-    if not match:
-        raise SpecError(f"{where} settle is not a duration", hint="write it like '30 seconds'")
-    return int(match[1]) * _SECONDS[match[2]]

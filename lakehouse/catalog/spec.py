@@ -119,6 +119,26 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """What a feed asks of a FHIR server's bulk export, as whom, and within which limits.
+
+    `of` is `system`, `Patient` or `Group/<id>`; no `types` means all. A full export is asked for
+    again when the last is older than `full_seconds`. `most_errors` is how many errors of its own a
+    server may report and the rest still lands.
+    """
+
+    of: str = "system"
+    types: tuple[str, ...] = ()
+    client_id: str | None = None
+    key_file: str | None = None
+    scope: str = "system/*.read"
+    full_seconds: int | None = None
+    within_seconds: int = 12 * 3600
+    most_bytes: int = 256 * 2**30
+    most_errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """One stream of deliveries from one sender."""
 
@@ -129,6 +149,7 @@ class Feed:
     zone: str
     owner: str
     receives: str = "inbox:"
+    export: Export | None = None
     every: str | None = None
     settle_seconds: int = 30
     batch_bytes: int = 128 * 2**20

@@ -11,21 +11,30 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from lakehouse.ingest.instant import read_instant
 
 NAMES = frozenset({"manifest.json", "log.ndjson"})
 _MOST_BYTES = 64 * 2**20
+_OURS = "lakehouse"
+_COMPLETE = {"of": "system", "since": None, "is_counted": True, "errors": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`export_at` is the export's transaction time, `names` the files it lists (none in a log)."""
+    """`export_at` is the export's transaction time, `names` the files it lists (none in a log).
+
+    `is_complete` is True when a pull vouches that the export held every record of its source, of
+    `types` where it was asked for some only: at system level, without `_since`, without an error,
+    and each file with as many records as the server promised. What is not in it is not there.
+    """
 
     export_at: datetime | None
     names: frozenset[str]
+    is_complete: bool = False
+    types: frozenset[str] = frozenset()
 
 
 def is_manifest(name: str) -> bool:
@@ -36,18 +45,49 @@ def is_manifest(name: str) -> bool:
 def read_manifest(path: Path) -> Manifest | None:
     """Read a manifest; None when it cannot be understood, and then it proves nothing."""
     try:
-        told = _documents(path)
+        with path.open("rb") as stream:
+            return parse_manifest(path.name, stream)
+    except OSError:
+        return None
+
+
+def parse_manifest(name: str, stream: BinaryIO) -> Manifest | None:
+    """What a manifest of that name says, from wherever it is kept; None as for `read_manifest`."""
+    try:
+        told = _documents(name, stream)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError):
         return None
     times = [read_instant(found) for document in told for found in _times(document)]
     names = {_file_name(item) for document in told for item in _items(document)}
-    return Manifest(next(filter(None, times), None), frozenset(filter(None, names)))
+    pulled = next(filter(None, map(_pulled, told)), {})
+    listed = pulled.get("types")
+    return Manifest(
+        next(filter(None, times), None),
+        frozenset(filter(None, names)),
+        pulled.items() >= _COMPLETE.items(),
+        frozenset(map(str, listed if isinstance(listed, list) else [])),
+    )
 
 
-def _documents(path: Path) -> list[dict[str, Any]]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        text = stream.read(_MOST_BYTES)
-    if PurePosixPath(path.name.removesuffix(".gz")).name == "manifest.json":
+def tell_pull(
+    *, of: str, since: str | None, types: Iterable[str], is_counted: bool, errors: int
+) -> dict[str, Any]:
+    """What a pull adds to the manifest that it lands (its member `extension`, which the IG leaves
+    to whoever writes it): what was asked for, and what was proven."""
+    told = {"of": of, "since": since, "types": sorted(types)}
+    return {_OURS: told | {"is_counted": is_counted, "errors": errors}}
+
+
+def _pulled(document: dict[str, Any]) -> dict[str, Any]:
+    extension = document.get("extension")
+    told = extension.get(_OURS) if isinstance(extension, dict) else None
+    return told if isinstance(told, dict) else {}
+
+
+def _documents(name: str, stream: BinaryIO) -> list[dict[str, Any]]:
+    unpacked = gzip.GzipFile(fileobj=stream) if name.endswith(".gz") else stream
+    text = unpacked.read(_MOST_BYTES)
+    if PurePosixPath(name.removesuffix(".gz")).name == "manifest.json":
         parsed = [json.loads(text)]
     else:
         parsed = [json.loads(line) for line in text.splitlines() if line.strip()]

@@ -1,13 +1,15 @@
-"""The river without Airflow: land, load and build in this process, in order."""
+"""The river without Airflow: receive, land, load and build in this process, in order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import Landed, deliver, land
 from lakehouse.ingest.load import Loaded, load, pending
+from lakehouse.ingest.receive import Received, receive
 from lakehouse.lineage.emit import running
 from lakehouse.settings import Settings
 from lakehouse.storage.lake import Clock, Lake, open_lake
@@ -25,6 +27,16 @@ def land_paths(
         return deliver(lake, _feed(lake, feed), paths)
 
 
+def pull(settings: Settings, feed: str, *, full: bool = False) -> Received:
+    """Fetch into its inbox what a feed's server has; raises SpecError for a feed without one."""
+    feeds = read_feeds(settings.feeds)
+    if feed not in feeds:
+        raise _unknown(feed, feeds)
+    if feeds[feed].export is None:
+        raise SpecError(f"{feed}: its senders write to the inbox, there is nothing to pull")
+    return receive(settings, feeds[feed], full=full)
+
+
 def run(
     settings: Settings,
     say: Say,
@@ -34,7 +46,7 @@ def run(
     as_of: datetime | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Take what waits in the inboxes to gold; only some feeds or tables where they are named."""
+    """Take what waits in inboxes and at servers to gold; only some feeds or tables where named."""
     only_tables = tuple(tables)
     lake = open_lake(settings, "ingest", clock)
     if not only_tables or feeds:
@@ -54,12 +66,19 @@ def run(
 
 def _feed(lake: Lake, name: str) -> Feed:
     if name not in lake.catalog.feeds:
-        raise SpecError(f"no feed is called {name}", hint=f"feeds: {', '.join(lake.catalog.feeds)}")
+        raise _unknown(name, lake.catalog.feeds)
     return lake.catalog.feeds[name]
+
+
+def _unknown(name: str, feeds: Iterable[str]) -> SpecError:
+    return SpecError(f"no feed is called {name}", hint=f"feeds: {', '.join(feeds)}")
 
 
 def _ingest(lake: Lake, name: str) -> Iterator[str]:
     feed = lake.catalog.feeds[name]
+    if feed.export:
+        received = receive(lake.settings, feed)
+        yield f"{name}: pulled {received.files} files, {received.bytes} bytes"
     with running(f"run.land.{name}", lake.settings):
         landed = land(lake, feed)
     yield f"{name}: landed {len(landed.sequences)} files, {landed.bytes} bytes"

@@ -14,6 +14,8 @@ import pytest
 from lakehouse.lineage import outbox
 from lakehouse.lineage.outbox import transport_config
 from lakehouse.settings import PROJECT, Settings, read_settings
+from tests.ingest.ehr import Ehr, serving
+from tests.ingest.site import RECORDS
 
 FOLDER = Path(tempfile.mkdtemp(prefix="lakehouse-airflow-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -34,6 +36,15 @@ source = "quiet"
 reads = "fhir"
 zone = "Europe/Berlin"
 owner = "quiet-team"
+
+[feed.distant]
+about = "A feed that is pulled"
+source = "distant"
+reads = "fhir"
+zone = "Europe/Berlin"
+owner = "distant-team"
+every = "45 3 * * *"
+receives = "fhir+{distant}/fhir"
 """
 DOOMED = """/*---
 about: A table whose check never holds.
@@ -70,10 +81,17 @@ os.environ |= {
 
 
 @pytest.fixture(scope="session")
-def settings() -> Iterator[Settings]:
+def distant() -> Iterator[Ehr]:
+    """The server of the feed that is pulled."""
+    with serving(Ehr(RECORDS, retry_after=None)) as ehr:
+        yield ehr
+
+
+@pytest.fixture(scope="session")
+def settings(distant: Ehr) -> Iterator[Settings]:
     """The lake that the DAGs of these tests see."""
     (FOLDER / "config" / "sql" / "gold").mkdir(parents=True, exist_ok=True)
-    (FOLDER / "config" / "feeds.toml").write_text(FEEDS)
+    (FOLDER / "config" / "feeds.toml").write_text(FEEDS.format(distant=distant.base))
     (FOLDER / "config" / "sql" / "gold" / "doomed.sql").write_text(DOOMED)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _LAKE.items():

@@ -27,7 +27,7 @@ def catalog(settings: Settings) -> Catalog:
 
 
 def test_there_is_one_ingest_dag_a_feed_and_no_other_dag(dags: dict[str, Any]) -> None:
-    assert dags.keys() == {"ingest__ward", "ingest__quiet", "refine", "govern"}
+    assert dags.keys() == {"ingest__ward", "ingest__quiet", "ingest__distant", "refine", "govern"}
 
 
 def test_parsing_all_dags_loads_no_data_library(settings: Settings) -> None:
@@ -106,6 +106,16 @@ def test_a_feed_without_times_runs_only_when_something_arrives(dags: dict[str, A
     assert not hasattr(timetable, "timetable")
     (inbox,) = timetable.asset_condition.objects
     assert inbox.name == "inbox/quiet"
+
+
+def test_a_feed_that_is_pulled_begins_with_that_and_runs_at_its_times_alone(
+    dags: dict[str, Any],
+) -> None:
+    dag = dags["ingest__distant"]
+    assert [task.task_id for task in dag.topological_sort()] == ["pull", "land", "plan", "load"]
+    assert dag.timetable.expression == "45 3 * * *"
+    # what it puts into the inbox would wake it again
+    assert type(dag.timetable).__name__ == "CronTriggerTimetable"
 
 
 def test_refine_has_one_task_a_model_named_like_its_table(

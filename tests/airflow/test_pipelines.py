@@ -8,6 +8,9 @@ import pytest
 
 from lakehouse.settings import Settings
 from lakehouse.storage.lake import open_lake
+from tests.ingest.ehr import CANARY as SERVERS_CANARY
+from tests.ingest.ehr import Ehr
+from tests.ingest.site import RECORDS
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
 
@@ -208,3 +211,26 @@ def test_the_values_that_tasks_hand_on_are_counts_versions_and_names(
         text = json.dumps([value for value in ran.values.values() if value is not None])
         assert CANARY not in text
         assert "p1" not in text
+
+
+def test_a_pull_gives_its_slot_back_while_the_server_works_and_then_goes_on(
+    river: Any,
+    governed: Any,
+    distant: Ehr,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("lakehouse.airflow.tasks._LONGEST_SLEEP_SECONDS", 0.5)
+    ran = river.run("ingest__distant")
+    assert ran.state == "success"
+    assert ran.values["pull", -1].items() >= {"files": 4}.items()
+    assert ran.values["load", 0].items() >= {"good": len(RECORDS), "quarantined": 0}.items()
+    assert (len(distant.asked), ran.tries["pull"]) == (1, 1)
+    told = capfd.readouterr()
+    assert "UP_FOR_RESCHEDULE" in told.out + told.err
+    assert SERVERS_CANARY not in told.out + told.err
+    kept = Path(settings.lake_url()) / "landing" / "objects"
+    for path in settings.home.parent.rglob("*"):
+        if path.is_file() and kept not in path.parents:
+            assert SERVERS_CANARY.encode() not in path.read_bytes(), path.name

@@ -283,11 +283,38 @@ def test_a_kill_while_files_are_taken_does_not_part_what_came_together(
         land(lake, feed)
     monkeypatch.undo()
     assert waiting(lake.settings, settling(feed)), "what is half taken is work to do"
-    drop(lake, feed.name, "x/manifest.json", b"another of that name")
+    drop(lake, feed.name, "x/p.ndjson", b"another of that name")
     land(lake, feed)
-    assert sent(lake) == ["x/manifest.json", "x/p.ndjson", "x/manifest.json"]
-    told = {row["file_name"]: row["export_at"] for row in rows(lake, "landing.ledger")}
-    assert told["x/p.ndjson"] == datetime(2026, 1, 3, tzinfo=UTC)
+    assert sent(lake) == ["x/manifest.json", "x/p.ndjson", "x/p.ndjson"]
+    told = {row["sequence"]: row["export_at"] for row in rows(lake, "landing.ledger")}
+    assert [told[1], told[2], told[3]] == [datetime(2026, 1, 3, tzinfo=UTC)] * 2 + [None]
+
+
+@pytest.mark.parametrize("taken", [1, 2, 3])
+def test_a_kill_while_files_are_taken_does_not_part_them_from_their_manifest(
+    lake: Lake, feed: Feed, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    drop(lake, feed.name, "x/manifest.json", manifest(day(3), "p.ndjson", "q.ndjson"))
+    for name in ("p", "q"):
+        drop(lake, feed.name, f"x/{name}.ndjson", [patient(name)])
+    vouching = lake.settings.inbox / feed.name / "x" / "manifest.json"
+    os.utime(vouching, (0, 0))  # the oldest by its word, the youngest by its change
+    rename, left = Path.rename, iter(range(taken))
+
+    def rename_some(path: Path, target: Path) -> Path:
+        if next(left, None) is None:
+            kill()
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_some)
+    with pytest.raises(Killed):
+        land(lake, settling(feed))
+    monkeypatch.undo()
+    assert waiting(lake.settings, settling(feed))
+    assert len(land(lake, settling(feed)).sequences) == 3
+    assert sent(lake) == ["x/manifest.json", "x/p.ndjson", "x/q.ndjson"]
+    times = {row["export_at"] for row in rows(lake, "landing.ledger")}
+    assert times == {datetime(2026, 1, 3, tzinfo=UTC)}
 
 
 def test_a_senders_new_folder_is_not_taken_from_under_its_feet(lake: Lake, feed: Feed) -> None:

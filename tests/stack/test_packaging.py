@@ -183,11 +183,18 @@ def bare(tree):
     return (f"SHELL={folder / 'bash'}",), {"PATH": str(folder), "HOME": str(tree)}
 
 
-def test_peers_do_without_go_and_say_so(tree, bare):
+def test_peers_do_without_go_and_java_and_say_so(tree, bare):
     words, environment = bare
+    for name in ("install", "hapi/pom.xml"):
+        copied = tree / "tests" / "peers" / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_text((PROJECT / "tests" / "peers" / name).read_text())
     done = make(tree, "peers", *words, **environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "minio: not built, Go is not here\n"
+    assert done.stdout.splitlines() == [
+        "minio: not built, Go is not here",
+        "hapi: not installed, Maven and a Java compiler are not both here",
+    ]
 
 
 def test_a_peer_that_cannot_be_had_is_named_and_no_error(tree):
@@ -266,6 +273,7 @@ def test_every_target_is_explained_and_the_ci_runs_the_test_command(tree, bare):
         "lock",
         "peers",
         "minio",
+        "java",
         "up",
         "down",
     ]:

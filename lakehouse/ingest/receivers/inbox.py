@@ -26,6 +26,7 @@ from pathlib import Path
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.ingest.manifest import is_manifest, read_manifest
+from lakehouse.ingest.receive import Received, Wait
 from lakehouse.settings import Settings
 
 _TAKEN, _REFUSED, _LOCK = ".taken", ".refused", ".lock"
@@ -43,6 +44,11 @@ class Claim:
     def files(self) -> list[Path]:
         """The files in the order of their arrival."""
         return sorted((p for p in self.folder.rglob("*") if _is_regular(p)), key=_arrival)
+
+
+def receive(_settings: Settings, _feed: Feed, _wait: Wait, *, full: bool = False) -> Received:
+    """Nothing: senders come by themselves."""
+    return Received()
 
 
 def waiting(settings: Settings, feed: Feed) -> bool:
@@ -89,11 +95,12 @@ class Inbox:
         `after` is the highest claim ever landed from here; numbers given here are above it.
         """
         shutil.rmtree(self._root / _TAKEN / _COPIES, ignore_errors=True)
-        for path in sorted(_settled(self._root, self._feed, time.time()), key=_arrival):
-            if _is_regular(path):
-                self._take(path, after)
-            else:
-                self._refuse(path)
+        # a manifest last: while it is there, a killed run can tell what belongs together
+        waiting = sorted(_settled(self._root, self._feed, time.time()), key=_turn)
+        while waiting:
+            # a killed run took another file of that name: it comes after what that run began
+            waiting = [path for path in waiting if not self._take_or_refuse(path)]
+            self._seal(_OPEN, after)
         self._seal(_OPEN, after)
         self._remove_empty_folders()
         return [Claim(n, self._root / _TAKEN / str(n)) for n in _claims(self._root)]
@@ -121,13 +128,17 @@ class Inbox:
         """Forget a claim whose files are durable and in the ledger."""
         shutil.rmtree(claim.folder)
 
-    def _take(self, path: Path, after: int) -> None:
+    def _take_or_refuse(self, path: Path) -> bool:
+        """False when its place is held by another file."""
+        if not _is_regular(path):
+            self._refuse(path)
+            return True
         target = self._root / _TAKEN / _OPEN / path.relative_to(self._root)
         if not _is_free(target):
-            # a killed run took another file of this name
-            self._seal(_OPEN, after)
+            return False
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.rename(target)
+        return True
 
     def _seal(self, name: str, after: int) -> None:
         """Make what was collected a claim, in one step: a kill never parts what came together."""
@@ -189,6 +200,10 @@ def _arrival(path: Path) -> tuple[int, Path]:
     return path.lstat().st_mtime_ns, path
 
 
+def _turn(path: Path) -> tuple[bool, tuple[int, Path]]:
+    return is_manifest(path.name), _arrival(path)
+
+
 def _claims(root: Path) -> list[int]:
     taken = root / _TAKEN
     names = [entry.name for entry in taken.iterdir()] if taken.is_dir() else []
@@ -197,7 +212,7 @@ def _claims(root: Path) -> list[int]:
 
 def _settled(root: Path, feed: Feed, now: float) -> Iterator[Path]:
     for found in _folders(root):
-        complete = _complete(found)
+        complete = _complete(found, _half_taken(root, found))
         for path in found:
             if path in complete or _has_held(path, now, feed.settle_seconds):
                 yield path
@@ -221,14 +236,22 @@ def _has_held(path: Path, now: float, seconds: int) -> bool:
     return now - max(told.st_mtime, told.st_ctime) >= seconds
 
 
-def _complete(paths: list[Path]) -> set[Path]:
-    """The files of one folder that a manifest vouches for."""
+def _half_taken(root: Path, found: list[Path]) -> set[str]:
+    """The names of what a killed run took out of the folder of these files."""
+    if not found:
+        return set()
+    folder = root / _TAKEN / _OPEN / found[0].parent.relative_to(root)
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _complete(paths: list[Path], taken: set[str]) -> set[Path]:
+    """The files of one folder that a manifest vouches for; some of them may be taken already."""
     for path in paths:
         told = read_manifest(path) if is_manifest(path.name) and _is_regular(path) else None
         if told and told.names:
             # a manifest that is older than a file does not speak of what is in it now
             vouched = {p for p in paths if p.name in told.names and _changed(p) <= _changed(path)}
-            if {p.name for p in vouched} == told.names:
+            if {p.name for p in vouched} | (taken & told.names) == told.names:
                 return vouched | {path}
     return set()
 
