@@ -1,12 +1,13 @@
 """Bytes by key, in an S3 bucket or a folder. A key is never written twice with other bytes."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import IO, BinaryIO, Protocol, cast
 from urllib.parse import urlsplit
 
 import urllib3
@@ -18,6 +19,7 @@ from lakehouse.settings import Credentials
 
 _PART_BYTES = 16 * 2**20
 _COPY_BYTES = 2**20
+_NAMELESS_REFUSED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
 class Objects(Protocol):
@@ -150,16 +152,44 @@ def _asking() -> Iterator[None]:
 
 
 def _write(target: Path, stream: BinaryIO) -> None:
+    """Write a file whole or not at all; a kill leaves nothing where files may have no name."""
+    try:
+        descriptor = os.open(target.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in _NAMELESS_REFUSED:
+            raise
+        _write_beside(target, stream)
+        return
+    with os.fdopen(descriptor, "wb") as part:
+        _copy(stream, part)
+        _name(descriptor, target)
+
+
+def _name(descriptor: int, target: Path) -> None:
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(FileExistsError):  # it has these very bytes
+            # only with a folder given Python follows the link to the file without a name
+            os.link(f"/proc/self/fd/{descriptor}", target.name, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _write_beside(target: Path, stream: BinaryIO) -> None:
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
         try:
-            while chunk := stream.read(_COPY_BYTES):
-                part.write(chunk)
-            part.flush()
-            os.fsync(part.fileno())
+            _copy(stream, part)
             Path(part.name).replace(target)
         except BaseException:
             Path(part.name).unlink(missing_ok=True)
             raise
+
+
+def _copy(stream: BinaryIO, part: IO[bytes]) -> None:
+    while chunk := stream.read(_COPY_BYTES):
+        part.write(chunk)
+    part.flush()
+    os.fsync(part.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

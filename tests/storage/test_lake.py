@@ -105,7 +105,7 @@ def test_work_on_a_snapshot_that_was_overtaken_is_refused_without_a_value(lake: 
 
 
 def test_who_is_overtaken_for_ever_gives_up_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakehouse.storage.lake.time.sleep", lambda _: None)
+    monkeypatch.setattr("lakehouse.storage.commit.time.sleep", lambda _: None)
 
     def attempt() -> None:
         raise Conflict("somebody else")
@@ -150,7 +150,7 @@ def test_the_log_keeps_bounds_of_the_envelope_only(lake: Lake) -> None:
         if "add" in entry:
             told = json.loads(entry["add"]["stats"])
             bounded |= told["minValues"].keys() | told["maxValues"].keys()
-    assert bounded <= {"_sequence", "_line", "_offset"}
+    assert bounded <= {"_sequence", "_line", "_entry", "_offset", "_length", "_omitted"}
     assert lake.open("silver.patient").measure()[0] == 1
 
 
