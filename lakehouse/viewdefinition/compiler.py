@@ -59,18 +59,29 @@ class _Made:
 
 @dataclass(slots=True)
 class _Rows:
-    """The steps so far; `rows` collects what decides which rows there are."""
+    """The steps so far; `rows` collects what decides which rows there are.
+
+    `condition` is what the next list that is unnested waits for: as a WHERE it would be pushed below the step that
+    reads the JSON, which would then be read twice.
+    """
 
     paths: Paths
     sql: str
-    root: Value
     rows: frozenset[str] = frozenset()
+    condition: str = ""
     count: int = 0
-    steps: list[str] = field(default_factory=list)
 
     def step(self, *items: str) -> None:
         """Add columns to the rows so far."""
         self.sql = f"select *, {', '.join(items)}\nfrom ({self.sql})"
+
+    def unnest(self, items: str, name: str, *, index: str = "") -> None:
+        """Make a row of each item, with its place where a name for that is given."""
+        if self.condition:
+            items = f"case when {self.condition} then {items} end"
+            self.condition = ""
+        places = [f"unnest(range(len({items}))) as {index}"] if index else []
+        self.step(f"unnest({items}) as {name}", *places)
 
     def only(self, condition: str) -> None:
         """Keep the rows that pass."""
@@ -102,13 +113,17 @@ def compile_view(told: Any, relation: str = "resources", *, in_lake: bool = Fals
 def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     node = paths.root(view.resource, "$")
     root = Value("_r", COMPLEX, view.resource, node=node, clean=True, guarded=True)
-    rows = _Rows(paths, "", root)
+    rows = _Rows(paths, "")
     scope = Scope(root)
     conditions = [_condition(paths, path, number, scope, rows) for number, path in enumerate(view.where)]
     rows.sql = _base(view, paths, relation, node)
-    if conditions:
-        rows.only(" and ".join(conditions))
+    if not paths.in_lake:
+        node.child("resourceType", "code", is_list=False)
+        conditions = [f"_r.\"resourceType\" = '{view.resource}'", *conditions]
+    rows.condition = " and ".join(conditions)
     made = list(_select(view.select, scope, rows, "resource", "true"))
+    if rows.condition:
+        rows.unnest("[0]", rows.name("f"))
     outputs = [_output(item) for item in made]
     listed = [f'{sql} as "{output.name}"' for output, sql in outputs]
     if paths.in_lake:
@@ -138,11 +153,7 @@ def _base(view: View, paths: Paths, relation: str, node: Node) -> str:
             f"select resource, {', '.join(ENVELOPE)}, {struct} as _r\n"
             f"from {relation} where resource_type = '{view.resource}'"
         )
-    node.child("resourceType", "code", is_list=False)
-    return (
-        f"select * from (select resource, {struct} as _r\nfrom {relation}) "
-        f"where _r.\"resourceType\" = '{view.resource}'"
-    )
+    return f"select resource, {struct} as _r\nfrom {relation}"
 
 
 def _text(paths: Paths) -> str:
@@ -271,10 +282,10 @@ def _unnest(rows: _Rows, items: str, active: str, *, or_null: bool, is_counted: 
         items = f"case when {active} then {items} else [null] end"
     name = rows.name("e")
     if not is_counted:
-        rows.step(f"unnest({items}) as {name}")
+        rows.unnest(items, name)
         return name, "0"
     index = rows.name("i")
-    rows.step(f"unnest({items}) as {name}", f"unnest(range(len({items}))) as {index}")
+    rows.unnest(items, name, index=index)
     return name, f"cast({index} as integer)"
 
 
@@ -323,6 +334,8 @@ def _reached(select: Select, focus: Value, rows: _Rows, text: str) -> tuple[str,
     kinds: set[str] = set()
     lists: list[str] = []
     for path in select.repeat:
+        if _leads_nowhere(path, focus):
+            continue
         with _Place(paths, f"{select.place}.repeat", path):
             root = paths.root(focus.type, focus.node.path if focus.node else "$")
             opened = replace(focus, sql=paths.opened(text, root), node=root, clean=True)
@@ -339,11 +352,13 @@ def _reached(select: Select, focus: Value, rows: _Rows, text: str) -> tuple[str,
 
 
 def _is_nowhere(select: Select, focus: Value) -> bool:
-    """True where the repeated paths begin with elements that other types have, and the focus has not."""
-    names = [_WORD.match(path) for path in select.repeat]
-    return all(
-        name and elements.is_known(name[0]) and not elements.element(focus.type, name[0]) for name in names
-    )
+    return all(_leads_nowhere(path, focus) for path in select.repeat)
+
+
+def _leads_nowhere(path: str, focus: Value) -> bool:
+    """True where a repeated path begins with an element that other types have, and the focus has not."""
+    name = _WORD.match(path)
+    return bool(name and elements.is_known(name[0]) and not elements.element(focus.type, name[0]))
 
 
 def _nothing(column: Column) -> Value:
@@ -358,7 +373,7 @@ def _union(select: Select, scope: Scope, rows: _Rows, text: str, active: str) ->
     numbers = str(list(range(len(select.union))))
     if active != "true":
         numbers = f"case when {active} then {numbers} else [0] end"
-    rows.step(f"unnest({numbers}) as {branch}")
+    rows.unnest(numbers, branch)
     made = []
     for number, inner in enumerate(select.union):
         mine = f"{branch} = {number}" if active == "true" else f"({active} and {branch} = {number})"

@@ -1,10 +1,11 @@
 -- What compiled ViewDefinitions call. Each macro gives null (FHIRPath's empty) for what it cannot read, never a guess.
 -- DuckDB dialect; a texts' JSON was read with every leaf as text.
 
--- A string as sent. Text that is itself a JSON object or array stood where a string should be: it is none.
+-- A string as sent. Text that is itself a JSON object or array stood where a string should be: it is none. The
+-- characters [ and { (91 and 123) differ in one bit.
 create macro fhirpath_string(value) as
   case
-    when not (starts_with(value, '{') or starts_with(value, '[')) then value
+    when ascii(value) & 223 <> 91 then value
     when not json_valid(value) then value
   end;
 
@@ -13,26 +14,21 @@ create macro fhirpath_boolean(value) as
 
 -- A whole number of 32 bits, as FHIR's integer types are.
 create macro fhirpath_integer(value) as
-  case when regexp_full_match(value, '-?(?:0|[1-9]\d{0,9})') then try_cast(value as integer) end;
+  case when regexp_full_match(value, '-?(?:0|[1-9]\d*)') then try_cast(value as integer) end;
 
 create macro fhirpath_decimal(value) as
   case
-    when regexp_full_match(value, '-?(?:0|[1-9]\d{0,30})(?:\.\d+)?(?:[eE][+-]?\d{1,2})?')
-      then try_cast(value as double)
+    when regexp_full_match(value, '-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?')
+      then nullif(nullif(try_cast(value as double), cast('inf' as double)), cast('-inf' as double))
   end;
 
--- The type and the id that a literal reference names: relative or absolute, with a version or without.
-create macro fhirpath_is_reference(reference, target) as
-  regexp_full_match(
-    reference,
-    '(?:https?://[^?#]+/)?' || target || '/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?'
-  );
-
+-- The id that a literal reference names: relative or absolute, with a version or without.
 create macro fhirpath_reference_id(reference, target) as
   case
-    when regexp_full_match(reference, target || '/[A-Za-z0-9.-]{1,64}') then split_part(reference, '/', 2)
-    when fhirpath_is_reference(reference, target)
-      then split_part(split_part(reference, '/_history/', 1), '/', -1)
+    when regexp_full_match(reference, target || '/[A-Za-z0-9.-]+') then split_part(reference, '/', 2)
+    when regexp_full_match(
+      reference, '(?:https?://[^?#]+/)?' || target || '/[A-Za-z0-9.-]+(?:/_history/[A-Za-z0-9.-]+)?'
+    ) then split_part(split_part(reference, '/_history/', 1), '/', -1)
   end;
 
 -- Sums, differences and products of decimals are exact where both have at most 8 places and 10 digits before

@@ -170,7 +170,7 @@ class Paths:
         if of.many:
             inside = self.names.each(of.sql, lambda item: member(self._struct(of, item), key))
             found = replace(found, sql=f"flatten({inside})" if is_list else inside, many=True)
-        return replace(found, head=self._head(of, key, is_list))
+        return replace(found, head=self._head(of, key, is_list), lists=self._lists(of, key, is_list))
 
     def _leaf(
         self, of: Value, node: Node, key: str, as_text: bool, where: dict[str, object]
@@ -191,13 +191,26 @@ class Paths:
             sql = read(member(self._struct(of, of.sql), key))
             return Value(sql, kind, paths=frozenset({node.path}), as_text=as_text, **where)  # type: ignore[arg-type]
         return Value(
-            self.names.present(inside), kind, many=True, head=head, paths=frozenset({node.path}), as_text=as_text,
+            self.names.present(inside),
+            kind,
+            many=True,
+            head=head,
+            lists=self._lists(of, key, node.is_list),
+            paths=frozenset({node.path}),
+            as_text=as_text,
             **where,  # type: ignore[arg-type]
-        )  # fmt: skip
+        )
 
     def _head(self, of: Value, key: str, is_list: bool) -> str:
+        return self._first_member(of, key) + ("[1]" if is_list else "")
+
+    def _lists(self, of: Value, key: str, is_list: bool) -> tuple[str, ...]:
+        before = (of.lists or (of.sql,)) if of.many else ()
+        return (*before, self._first_member(of, key)) if is_list else before
+
+    def _first_member(self, of: Value, key: str) -> str:
         first = of.head or f"{of.sql}[1]" if of.many else of.sql
-        return member(self._struct(of, first), key) + ("[1]" if is_list else "")
+        return member(self._struct(of, first), key)
 
     def _struct(self, of: Value, sql: str) -> str:
         return self.opened(sql, of.node) if of.node and of.node.raw else sql
@@ -235,7 +248,9 @@ class Paths:
             head = value.head or f"{value.sql}[1]"
             items = f"case when {self.present(head, value.node)} then {head} else {items} end"
         elif value.kind != COMPLEX and value.head:
-            items = f"coalesce({value.head}, {items})"
+            # the first of each list on the way is the answer, unless it has none and there are others
+            several = " or ".join(f"len({listed}) > 1" for listed in value.lists)
+            items = f"coalesce({value.head}, case when {several or 'true'} then {items} end)"
         return value.like(items, many=False, clean=value.kind == COMPLEX)
 
     def single(self, value: Value) -> Value:

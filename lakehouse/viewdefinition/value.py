@@ -22,7 +22,7 @@ class Value:
     One that can hold one item at most is that item, null where it is empty; another (`many`) is a list, without nulls
     where its items are simple. `kind` is boolean, integer, decimal, string, date, dateTime, time, complex or choice.
     A complex value that is not `clean` may hold what is no object; see Node. `head` is SQL of its first item, right
-    where that is present. `guarded` says that nothing true can come of it where the focus has no contents.
+    where that is present, and `lists` are those whose first items led there. `guarded` says that nothing true can come of it where the focus has no contents.
     `paths` are the JSON paths that the value is made of, `deciders` those that only decide which.
     """
 
@@ -35,6 +35,7 @@ class Value:
     guarded: bool = False
     as_text: bool = False
     head: str = ""
+    lists: tuple[str, ...] = ()
     origin: "tuple[Value, str] | None" = None
     options: tuple["Value", ...] = ()
     paths: frozenset[str] = field(default_factory=frozenset)
@@ -42,7 +43,7 @@ class Value:
 
     def like(self, sql: str, **more: object) -> "Value":
         """The same type and sources, other SQL; where it came from is forgotten."""
-        return replace(self, **{"sql": sql, "head": "", "origin": None, **more})  # type: ignore[arg-type]  # fields
+        return replace(self, **{"sql": sql, "head": "", "lists": (), "origin": None, **more})  # type: ignore[arg-type]  # fields
 
     def seen(self, *others: "Value") -> "Value":
         """The same value, decided by what these others were read from as well."""
