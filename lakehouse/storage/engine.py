@@ -21,7 +21,9 @@ from lakehouse.catalog.load import LAYERS, SOURCES
 from lakehouse.catalog.spec import Table, Write
 from lakehouse.errors import PolicyError, SpecError, StoreError
 from lakehouse.lineage import collect
+from lakehouse.settings import Settings
 from lakehouse.storage.lake import Lake
+from lakehouse.viewdefinition.items import SEVERAL
 
 WORK = "work"
 _BATCH_ROWS = 65_536
@@ -32,36 +34,40 @@ _RUN_TEXT = {"query", "query_table"}
 _WORD = re.compile(r"\w+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CARET = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.M)
+_SEVERAL = re.compile(rf"Invalid Input Error: ([\w.\[\]]+(?: \w+)?: {SEVERAL})")
+"""What a view says of a path that gives several values: its own names, and none of a patient."""
 
 _checked: set[Path] = set()
 """The extensions whose signature this process has checked: they stay mapped, and an engine that
 follows gets the same code without a third of a second of hashing."""
 
 
-class Engine:
-    """One DuckDB connection that sees the lake and nothing else of this machine.
+class Session:
+    """One DuckDB connection within a share of the machine; it reads what it is shown."""
 
-    Models run in it as they stand: each table they read is a view of that name at one version.
-    """
-
-    def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
-        self._lake = lake
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        threads: int | None = None,
+        is_ordered: bool = False,
+        allow_unsigned: bool = False,
+    ) -> None:
         with clean_errors():
-            self.spill = _private_folder(lake.settings.home / "spill")
-        self._extensions = _extensions(lake)
+            self.spill = _private_folder(settings.home / "spill")
         self._db = duckdb.connect(
             config={
                 # the other half of the slot is for Python, Arrow and the writing of Delta
-                "memory_limit": f"{lake.settings.slot_memory_bytes // 2 // 2**20}MiB",
+                "memory_limit": f"{settings.slot_memory_bytes // 2 // 2**20}MiB",
                 "threads": threads or min(os.cpu_count() or 1, 4),
                 "temp_directory": str(self.spill),
-                "preserve_insertion_order": False,
+                "preserve_insertion_order": is_ordered,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-                "allow_unsigned_extensions": _checked.issuperset(self._extensions),
+                "allow_unsigned_extensions": allow_unsigned,
             }
         )
-        self._prepare()
+        self.execute("set timezone = 'UTC'")
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +84,53 @@ class Engine:
         """Give back memory and spilled bytes."""
         self._db.close()
         shutil.rmtree(self.spill, ignore_errors=True)
+
+    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> None:
+        """Run a statement for its effect."""
+        with clean_errors():
+            self._db.execute(sql, values or None)
+
+    def table(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
+        """All rows of a query."""
+        with clean_errors():
+            return self._db.execute(sql, values or None).to_arrow_table()
+
+    def stream(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of a query as they are made; the engine runs nothing else meanwhile."""
+        with clean_errors():
+            made = self._db.execute(sql).to_arrow_reader(_BATCH_ROWS)
+        return pa.RecordBatchReader.from_batches(made.schema, _cleaned(made))
+
+    def count(self, sql: str) -> int:
+        """The one number that a query answers."""
+        return int(self.table(sql).column(0)[0].as_py())
+
+    def register(self, name: str, rows: pa.Table) -> None:
+        """Show Arrow rows as a relation."""
+        with clean_errors():
+            self._db.register(name, rows)
+
+    def unregister(self, name: str) -> None:
+        """Forget Arrow rows."""
+        with clean_errors():
+            self._db.unregister(name)
+
+
+class Engine(Session):
+    """One DuckDB connection that sees the lake and nothing else of this machine.
+
+    Models run in it as they stand: each table they read is a view of that name at one version.
+    """
+
+    def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
+        self._lake = lake
+        self._extensions = _extensions(lake)
+        super().__init__(
+            lake.settings,
+            threads=threads,
+            allow_unsigned=_checked.issuperset(self._extensions),
+        )
+        self._prepare()
 
     def attach(
         self, table: Table, version: int | None, where: str = "true", *, name: str = ""
@@ -109,16 +162,6 @@ class Engine:
         """The text of a relation over these data files."""
         listed = ", ".join(map(_quoted, addresses))
         return f"read_parquet([{listed}], union_by_name = true)"
-
-    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> None:
-        """Run a statement for its effect."""
-        with clean_errors():
-            self._db.execute(sql, values or None)
-
-    def table(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
-        """All rows of a query."""
-        with clean_errors():
-            return self._db.execute(sql, values or None).to_arrow_table()
 
     def answer(self, sql: str) -> pa.RecordBatchReader:
         """The rows of somebody's query; raises SpecError for anything but one SELECT."""
@@ -158,26 +201,6 @@ class Engine:
         asked = {word.lower() for word in _WORD.findall(sql)} - words
         return _WORD.sub(lambda found: "…" if found[0].lower() in asked else found[0], message)
 
-    def stream(self, sql: str) -> pa.RecordBatchReader:
-        """The rows of a query as they are made; the engine runs nothing else meanwhile."""
-        with clean_errors():
-            made = self._db.execute(sql).to_arrow_reader(_BATCH_ROWS)
-        return pa.RecordBatchReader.from_batches(made.schema, _cleaned(made))
-
-    def count(self, sql: str) -> int:
-        """The one number that a query answers."""
-        return int(self.table(sql).column(0)[0].as_py())
-
-    def register(self, name: str, rows: pa.Table) -> None:
-        """Show Arrow rows as a relation."""
-        with clean_errors():
-            self._db.register(name, rows)
-
-    def unregister(self, name: str) -> None:
-        """Forget Arrow rows."""
-        with clean_errors():
-            self._db.unregister(name)
-
     def _empty(self, table: Table) -> str:
         columns = self._lake.catalog.columns
         casts = ", ".join(f"null::{columns[c].type} as {c}" for c in table.columns)
@@ -187,7 +210,6 @@ class Engine:
         for path in self._extensions:
             self.execute(f"load {_quoted(str(path))}")
         _checked.update(self._extensions)
-        self.execute("set timezone = 'UTC'")
         self._grant()
         for layer in (*LAYERS, WORK):
             self.execute(f"create schema {layer}")
@@ -238,7 +260,7 @@ def _cleaned(made: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         except (OSError, pa.ArrowException) as error:
             if str(error).startswith(("IO Error", "HTTP Error", "Out of Memory Error")):
                 raise duckdb.IOException from None
-            raise duckdb.InvalidInputException from None
+            raise duckdb.InvalidInputException(str(error)) from None
 
 
 @contextmanager
@@ -254,6 +276,9 @@ def clean_errors() -> Iterator[None]:
     except duckdb.OutOfMemoryException:
         raise StoreError("the engine ran out of memory", hint="raise LAKEHOUSE_MEMORY") from None
     except (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError) as error:
+        if told := _SEVERAL.search(str(error)):
+            hint = "end the path with first(), or keep a list with collection"
+            raise SpecError(f"the view fails on the data: {told[1]}", hint=hint) from None
         # the same data and the same SQL would fail again
         raise SpecError(f"the SQL fails on the data with {type(error).__name__}") from None
     except duckdb.Error as error:

@@ -23,7 +23,8 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element of a type: its name, the types it may have (several in a choice), and whether it may repeat."""
+    """One element of a type: its name, the types it may have (several in a choice), and whether it
+    may repeat."""
 
     name: str
     types: tuple[str, ...]
@@ -37,7 +38,8 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type and the one that it is derived from; `is_primitive` types have a value of their own."""
+    """A type and the one that it is derived from; `is_primitive` types have a value of their
+    own."""
 
     name: str
     base: str
@@ -85,7 +87,8 @@ def elements(type_name: str) -> Iterator[Element]:
 
 
 def kind_of(type_name: str) -> str:
-    """The FHIRPath type of a primitive's value: boolean, integer, decimal, date, dateTime, time, else string."""
+    """The FHIRPath type of a primitive's value: boolean, integer, decimal, date, dateTime, time,
+    else string."""
     return _KINDS.get(type_name, "string")
 
 

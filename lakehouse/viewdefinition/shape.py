@@ -1,7 +1,8 @@
-"""The parts of a resource that a view reads: a tree, and the shape that takes just these out of JSON.
+"""The parts of a resource that a view reads: a tree, and the shape that takes them out of JSON.
 
-Every leaf is taken as text. An element whose own presence matters is taken with all that it may have inside, because
-what json_transform gives for a wrong shape (a text where an object should be) looks like an object without contents.
+Every leaf is taken as text. An element whose own presence matters is taken with all that it may
+have inside, because what json_transform gives for a wrong shape (a text where an object should be)
+looks like an object without contents.
 """
 
 import json
@@ -14,7 +15,8 @@ from lakehouse.viewdefinition import elements
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One element that is read: of which FHIR type, whether it repeats, and where it stands in JSON."""
+    """One element that is read: of which FHIR type, whether it repeats, and where it stands in
+    JSON."""
 
     type: str
     is_list: bool
@@ -35,7 +37,8 @@ class Node:
         return self.children[key]
 
     def contents(self) -> list[str]:
-        """Every key that an element of this type may have, each now read; those read before come first."""
+        """Every key that an element of this type may have, each now read; those read before come
+        first."""
         for element in elements.elements(self.type):
             for kind in element.types:
                 self.child(element.json_name(kind), kind, is_list=element.is_list)

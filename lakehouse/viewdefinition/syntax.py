@@ -1,7 +1,7 @@
 """FHIRPath text as a tree of expressions, each with the character where it begins (from 1).
 
-The grammar is that of FHIRPath N1 2.0, without what the subset of SQL on FHIR v2 never uses: unions by `|`, units,
-and the variables of iterations other than $this.
+The grammar is that of FHIRPath N1 2.0, without what the subset of SQL on FHIR v2 never uses: unions
+by `|`, units, and the variables of iterations other than $this.
 """
 
 import re
@@ -38,7 +38,8 @@ _DEEPEST = 100
 
 
 class Token(NamedTuple):
-    """A piece of the text; `kind` is end, datetime, time, number, string, name, variable or sign."""
+    """A piece of the text; `kind` is end, datetime, time, number, string, name, variable or
+    sign."""
 
     kind: str
     text: str
@@ -47,7 +48,8 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value written in the path; `kind` is boolean, integer, decimal, string, date, dateTime or time."""
+    """A value written in the path; `kind` is boolean, integer, decimal, string, date, dateTime or
+    time."""
 
     kind: str
     text: str

@@ -1,4 +1,5 @@
-"""What an expression stands for while a view is compiled: SQL, its type, and what it was read from."""
+"""What an expression stands for while a view is compiled: SQL, its type, and what it was read
+from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,18 +13,24 @@ MOMENTS = ("date", "dateTime")
 NUMBERS = ("integer", "decimal")
 TEXTS = ("string", "date", "dateTime", "time")
 
-_READ = {"boolean": "fhirpath_boolean", "integer": "fhirpath_integer", "decimal": "fhirpath_decimal"}
+_READ = {
+    "boolean": "fhirpath_boolean",
+    "integer": "fhirpath_integer",
+    "decimal": "fhirpath_decimal",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """A collection of FHIRPath as SQL.
 
-    One that can hold one item at most is that item, null where it is empty; another (`many`) is a list, without nulls
-    where its items are simple. `kind` is boolean, integer, decimal, string, date, dateTime, time, complex or choice.
-    A complex value that is not `clean` may hold what is no object; see Node. `head` is SQL of its first item, right
-    where that is present, and `lists` are those whose first items led there. `guarded` says that nothing true can come of it where the focus has no contents.
-    `paths` are the JSON paths that the value is made of, `deciders` those that only decide which.
+    One that can hold one item at most is that item, null where it is empty; another (`many`) is a
+    list, without nulls where its items are simple. `kind` is boolean, integer, decimal, string,
+    date, dateTime, time, complex or choice. A complex value that is not `clean` may hold what is no
+    object; see Node. `head` is SQL of its first item, right where that is present, and `lists` are
+    those whose first items led there. `guarded` says that nothing true can come of it where the
+    focus has no contents. `paths` are the JSON paths that the value is made of, `deciders` those
+    that only decide which.
     """
 
     sql: str
@@ -74,6 +81,19 @@ def read_leaf(raw: str, type_name: str, *, as_text: bool) -> str:
     if as_text and kind == "decimal":
         return f"case when fhirpath_decimal({raw}) is not null then {raw} end"
     return f"{_READ.get(kind, 'fhirpath_string')}({raw})"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a path begins from: its focus, and the SQL of %rowIndex."""
+
+    this: Value
+    index: str = "0"
+    as_text: bool = False
+
+    def inside(self, item: Value) -> "Scope":
+        """The scope of a criterion on each item."""
+        return replace(self, this=replace(item, guarded=True), as_text=False)
 
 
 class Names:

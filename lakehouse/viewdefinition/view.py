@@ -1,4 +1,5 @@
-"""A ViewDefinition read and checked for its form (SQL on FHIR v2, StructureDefinition ViewDefinition)."""
+"""A ViewDefinition read and checked for its form (SQL on FHIR v2, StructureDefinition
+ViewDefinition)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +13,47 @@ from lakehouse.viewdefinition.syntax import Literal
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _COMMON = {"id", "extension", "modifierExtension"}
 _VIEW_KEYS = _COMMON | {
-    "resourceType", "meta", "implicitRules", "language", "text", "contained", "url", "identifier", "version",
-    "versionAlgorithmString", "versionAlgorithmCoding", "name", "title", "status", "experimental", "date",
-    "publisher", "contact", "description", "useContext", "jurisdiction", "purpose", "copyright", "copyrightLabel",
-    "approvalDate", "lastReviewDate", "effectivePeriod", "topic", "author", "editor", "reviewer", "endorser",
-    "relatedArtifact", "resource", "resourceVersion", "fhirVersion", "profile", "constant", "select", "where",
-}  # fmt: skip
+    "resourceType",
+    "meta",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+    "url",
+    "identifier",
+    "version",
+    "versionAlgorithmString",
+    "versionAlgorithmCoding",
+    "name",
+    "title",
+    "status",
+    "experimental",
+    "date",
+    "publisher",
+    "contact",
+    "description",
+    "useContext",
+    "jurisdiction",
+    "purpose",
+    "copyright",
+    "copyrightLabel",
+    "approvalDate",
+    "lastReviewDate",
+    "effectivePeriod",
+    "topic",
+    "author",
+    "editor",
+    "reviewer",
+    "endorser",
+    "relatedArtifact",
+    "resource",
+    "resourceVersion",
+    "fhirVersion",
+    "profile",
+    "constant",
+    "select",
+    "where",
+}
 _SELECT_KEYS = _COMMON | {"column", "select", "forEach", "forEachOrNull", "repeat", "unionAll"}
 _COLUMN_KEYS = _COMMON | {"name", "path", "description", "collection", "type", "tag"}
 _CONSTANTS = {
@@ -27,19 +63,20 @@ _CONSTANTS = {
     "Date": "date",
     **dict.fromkeys(("DateTime", "Instant"), "dateTime"),
     "Time": "time",
-    **dict.fromkeys(
-        ("Base64Binary", "Canonical", "Code", "Id", "Markdown", "Oid", "String", "Uri", "Url", "Uuid"), "string"
-    ),
-}  # fmt: skip
+    **dict.fromkeys(("Base64Binary", "Canonical", "Code", "Id", "Markdown"), "string"),
+    **dict.fromkeys(("Oid", "String", "Uri", "Url", "Uuid"), "string"),
+}
 _TEXTS = {
     "integer": re.compile(r"-?(?:0|[1-9]\d*)\Z"),
     "decimal": re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z"),
     "boolean": re.compile("true|false"),
     "date": re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?\Z"),
-    "dateTime": re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?\Z"),
+    "dateTime": re.compile(
+        r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?)?)?\Z"
+    ),
     "time": re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?\Z"),
     "string": re.compile("", re.S),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +93,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A part of the rows: for each item of `each`, or of what `repeat` reaches, its columns and parts."""
+    """A part of the rows: for each item of `each`, or of what `repeat` reaches, its columns and
+    parts."""
 
     place: str
     columns: tuple[Column, ...]
@@ -168,7 +206,9 @@ def _column(place: str, told: Any) -> Column:
     _keys(place, told, _COLUMN_KEYS)
     name, path = told.get("name"), told.get("path")
     if not isinstance(name, str) or not _NAME.match(name):
-        raise SpecError(f"{place} needs a name of letters, digits and _, which begins with a letter")
+        raise SpecError(
+            f"{place} needs a name of letters, digits and _, which begins with a letter"
+        )
     if not isinstance(path, str):
         raise SpecError(f"{place} ({name}) has no path")
     kind = str(told.get("type") or "").rpartition("/")[2]
@@ -176,7 +216,9 @@ def _column(place: str, told: Any) -> Column:
         raise SpecError(f"{place} ({name}): {kind} is not a type of a single value")
     if not isinstance(told.get("collection", False), bool):
         raise SpecError(f"{place} ({name}): collection is true or false")
-    tags = {item.get("name"): item.get("value") for item in _listed(f"{place}.tag", told.get("tag"))}
+    tags = {
+        item.get("name"): item.get("value") for item in _listed(f"{place}.tag", told.get("tag"))
+    }
     means = str(told.get("description") or "")
     return Column(name, path, kind, bool(told.get("collection")), tags, means)
 

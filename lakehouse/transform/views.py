@@ -1,0 +1,111 @@
+"""Run a SQL on FHIR v2 ViewDefinition: over resources at hand, a file of them, or the lake.
+
+The three give the same rows; only keys differ: `<source>/<id>` in the lake, bare elsewhere.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse.errors import LakehouseError, SourceError, SpecError
+from lakehouse.settings import Settings, read_settings
+from lakehouse.storage.engine import Engine, Session
+from lakehouse.storage.lake import Lake
+from lakehouse.viewdefinition.compiler import Compiled, compile_view, macros
+
+CURRENT = "fhir.resource"
+BRONZE = "bronze.fhir_resource"
+_LONGEST_LINE = 16 * 2**20
+_NEVER = "\x01"
+"""A character that no JSON text holds: a separator that splits no line."""
+
+
+def read_definition(path: Path) -> Any:
+    """The ViewDefinition in a JSON file; raises SpecError where there is none."""
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise SpecError(f"{path.name} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise SpecError(f"{path.name} is not JSON") from None
+
+
+def evaluate(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """The rows that a view gives for these resources, in their order; keys are bare.
+
+    Columns have the types that the view declares: boolean, int32 (int64 for integer64), double,
+    else string; lists of these for collections. Resources of other types are passed over. Raises
+    SpecError for a view that is not valid, or that gets several values where it takes one.
+    """
+    compiled = compile_view(view)
+    texts = [json.dumps(resource, allow_nan=False) for resource in resources]
+    with _session(read_settings()) as session:
+        session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
+        return session.table(compiled.sql)
+
+
+@contextmanager
+def over_file(
+    view: Mapping[str, Any], path: Path, settings: Settings
+) -> Iterator[pa.RecordBatchReader]:
+    """The rows for a file of NDJSON, plain or gzip, as they are made; keys are bare.
+
+    The lines are taken for valid JSON without repeated keys. Raises SourceError where one is not
+    JSON or longer than 16 MiB.
+    """
+    if not path.is_file():
+        raise SpecError(f"there is no file {path.name}")
+    compiled = compile_view(view, _lines(path))
+    with _session(settings) as session:
+        try:
+            yield session.stream(compiled.sql)
+        except SpecError as error:
+            if "several values" in error.message:
+                raise
+            raise SourceError(f"{path.name} has a line that is not JSON in UTF-8") from None
+
+
+@contextmanager
+def over_lake(view: Mapping[str, Any], lake: Lake) -> Iterator[pa.RecordBatchReader]:
+    """The rows for the current resources of the lake, with the columns of the envelope behind the
+    view's own."""
+    compiled = compile_view(view, CURRENT, in_lake=True)
+    with Engine(lake) as engine:
+        current = lake.catalog.table(CURRENT)
+        for read in lake.catalog.stored_reads(current):
+            stored = lake.find(read.name)
+            engine.attach(read, stored.version if stored else None)
+        engine.attach_views(current)
+        engine.attach_view(current)
+        yield engine.stream(own_columns(compiled))
+
+
+def own_columns(compiled: Compiled) -> str:
+    """The query without the columns of the envelope."""
+    names = ", ".join(f'"{column.name}"' for column in compiled.columns)
+    return f"select {names} from ({compiled.sql})"
+
+
+def _session(settings: Settings) -> Session:
+    session = Session(settings, is_ordered=True)
+    try:
+        for statement in macros().values():
+            session.execute(statement)
+    except LakehouseError:
+        session.close()
+        raise
+    return session
+
+
+def _lines(path: Path) -> str:
+    """A relation over the lines of a file, read as CSV of one column."""
+    place = str(path.resolve()).replace("'", "''")
+    return (
+        f"(select line as resource from read_csv('{place}', columns = {{'line': 'varchar'}}, "
+        f"delim = '{_NEVER}', quote = '', escape = '', header = false, auto_detect = false, "
+        f"strict_mode = false, max_line_size = {_LONGEST_LINE}) where line <> '')"
+    )
