@@ -19,7 +19,7 @@ from lakehouse.transform.columns import constant_columns
 
 CATALOG = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
 MODELS = CATALOG.models()
-QUERIES = [table for table in CATALOG.tables.values() if table.sql]
+QUERIES = [table for table in CATALOG.tables.values() if table.sql and not table.definition]
 PYTHON = sorted(PROJECT.glob("lakehouse/**/*.py"))
 ENTRY_POINTS = sorted([*PROJECT.glob("dags/*.py"), *PROJECT.glob("plugins/*.py")])
 DECLARED = [table for table in CATALOG.tables.values() if table.layer != "quarantine"]

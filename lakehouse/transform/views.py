@@ -11,14 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.catalog.views import CURRENT
 from lakehouse.errors import LakehouseError, SourceError, SpecError
 from lakehouse.settings import Settings, read_settings
 from lakehouse.storage.engine import Engine, Session
 from lakehouse.storage.lake import Lake
 from lakehouse.viewdefinition.compiler import Compiled, compile_view, macros
 
-CURRENT = "fhir.resource"
-BRONZE = "bronze.fhir_resource"
 _LONGEST_LINE = 16 * 2**20
 _NEVER = "\x01"
 """A character that no JSON text holds: a separator that splits no line."""

@@ -1,5 +1,6 @@
 """One column of a view: its value, its SQL type, and what it was read from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lakehouse.errors import SpecError
@@ -20,6 +21,7 @@ class Output:
     name: str
     sql_type: str
     means: str
+    tags: Mapping[str, str]
     paths: frozenset[str]
     deciders: frozenset[str]
 
@@ -93,8 +95,9 @@ def no_value(column: Column) -> Value:
 
 
 def output_of(made: Made) -> tuple[Output, str]:
+    """What the rows offer, and the SQL of it."""
     column, value = made.column, made.value
     sql_type = _sql_type(column, value.kind) + ("[]" if column.is_collection else "")
-    return Output(
-        column.name, sql_type, column.means, value.paths, value.deciders - value.paths
-    ), value.sql
+    deciders = value.deciders - value.paths
+    found = Output(column.name, sql_type, column.means, column.tags, value.paths, deciders)
+    return found, value.sql

@@ -48,9 +48,9 @@ class Compiled:
     """A view ready to run: `sql` selects from `relation`; `rows` are the paths that decide which
     rows there are."""
 
-    name: str
     resource: str
     means: str
+    owner: str
     sql: str
     columns: tuple[Output, ...]
     rows: frozenset[str]
@@ -99,9 +99,9 @@ def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     sql = f"select {', '.join(listed)}\nfrom ({rows.sql})"
     sql = sql.replace(_TEXT, _text(paths))
     return Compiled(
-        view.name,
         view.resource,
         view.means,
+        view.owner,
         paths.items.finished(sql),
         tuple(output for output, _ in outputs),
         rows.rows,

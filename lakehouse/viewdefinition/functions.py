@@ -156,8 +156,9 @@ def _join(paths: "Paths", of: Value, told: Call, scope: Scope) -> Value:
 def _resource_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
     if of.node is None or of.node not in paths.items.roots[:1]:
         raise PathError("getResourceKey stands for the resource of the view only", told.at)
-    key = paths.items.navigate(of, "id", told.at)
-    return key.like("resource_id", node=None) if paths.in_lake else key
+    if paths.in_lake:
+        return Value("resource_id", "string", paths=frozenset({"resource_id"}))
+    return paths.items.navigate(of, "id", told.at)
 
 
 def _reference_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
@@ -172,6 +173,8 @@ def _reference_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
         return f"{source}fhirpath_reference_id({reference}, {target})"
 
     found = paths.items.navigate(of, "reference", told.at)
+    if paths.in_lake:
+        found = replace(found, paths=found.paths | {"source"})
     if not found.many:
         return found.like(key(found.sql), kind="string", node=None)
     keys = paths.items.names.present(paths.items.names.each(found.sql, key))

@@ -129,6 +129,7 @@ class View:
     name: str
     resource: str
     means: str
+    owner: str
     select: Select
     where: tuple[str, ...]
     constants: Mapping[str, Literal]
@@ -149,9 +150,10 @@ def read_view(told: Any) -> View:
     whole = Select("", (), selects, (), None, False, ())
     _refuse_repeated(whole)
     name = told.get("name", "")
-    means = told.get("description") or told.get("title") or ""
-    where = tuple(_where(told.get("where") or []))
-    return View(str(name), resource, str(means), whole, where, _constants(told))
+    means = told.get("description") or told.get("title") or f"The view {name} of {resource}."
+    owner = told.get("publisher") or "whoever wrote the view"
+    where = tuple(_where(told.get("where")))
+    return View(str(name), resource, str(means), str(owner), whole, where, _constants(told))
 
 
 def _keys(place: str, told: Any, known: set[str]) -> None:
