@@ -6,6 +6,7 @@ The three give the same rows; only keys differ: `<source>/<id>` in the lake, bar
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lakehouse.settings import Settings, read_settings
 from lakehouse.storage.engine import Engine, Session
 from lakehouse.storage.lake import Lake
 from lakehouse.viewdefinition.compiler import Compiled, compile_view, macros
+from lakehouse.viewdefinition.findings import findings_query
 
 _LONGEST_LINE = 16 * 2**20
 _NEVER = "\x01"
@@ -45,6 +47,16 @@ def evaluate(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) ->
     with _session(read_settings()) as session:
         session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
         return session.table(compiled.sql)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How many values stand at a JSON path that the columns take something from, and are not of
+    its type or its shape."""
+
+    columns: tuple[str, ...]
+    path: str
+    count: int
 
 
 @contextmanager
@@ -87,6 +99,25 @@ def own_columns(compiled: Compiled) -> str:
     """The query without the columns of the envelope."""
     names = ", ".join(f'"{column.name}"' for column in compiled.columns)
     return f"select {names} from ({compiled.sql})"
+
+
+def conformance(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """What the view finds in these resources and cannot read, most first; empty where all is
+    right."""
+    compiled = compile_view(view)
+    texts = [json.dumps(resource, allow_nan=False) for resource in resources]
+    with _session(read_settings()) as session:
+        session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
+        return count_findings(session, compiled, "resources")
+
+
+def count_findings(session: Session, compiled: Compiled, relation: str) -> list[Finding]:
+    """What a compiled view finds in a relation with a column `resource`, and cannot read."""
+    query = findings_query(compiled, relation)
+    (row,) = session.table(query.sql).to_pylist()
+    counted = zip(query.places, row.values(), strict=bool(query.places))
+    found = [Finding(columns, path, count) for (columns, path), count in counted if count]
+    return sorted(found, key=lambda finding: (-finding.count, finding.path))
 
 
 def _session(settings: Settings) -> Session:

@@ -36,17 +36,20 @@ create macro fhirpath_reference_id(reference, target) as
 create macro fhirpath_is_short(value) as
   abs(value) < 1e10 and cast(cast(value as decimal(18, 8)) as double) = value;
 
+create macro fhirpath_double(value) as
+  cast(cast(value as varchar) as double);
+
 create macro fhirpath_plus(one, other) as
   case
     when fhirpath_is_short(one) and fhirpath_is_short(other)
-      then cast(cast(one as decimal(18, 8)) + cast(other as decimal(18, 8)) as double)
+      then fhirpath_double(cast(one as decimal(18, 8)) + cast(other as decimal(18, 8)))
     else one + other
   end;
 
 create macro fhirpath_times(one, other) as
   case
     when fhirpath_is_short(one) and fhirpath_is_short(other)
-      then cast(cast(one as decimal(18, 8)) * cast(other as decimal(18, 8)) as double)
+      then fhirpath_double(cast(one as decimal(18, 8)) * cast(other as decimal(18, 8)))
     else one * other
   end;
 
@@ -137,8 +140,8 @@ create macro fhirpath_compare_times(one, other) as
   case
     when fhirpath_is_time(one) and fhirpath_is_time(other)
       then fhirpath_order(
-        case when length(one) < 8 then one else rpad(rpad(one, 9, '.'), 26, '0') end,
-        case when length(other) < 8 then other else rpad(rpad(other, 9, '.'), 26, '0') end
+        case when length(one) < 8 then one else left(one || substr('.000000000', length(one) - 7), 18) end,
+        case when length(other) < 8 then other else left(other || substr('.000000000', length(other) - 7), 18) end
       )
   end;
 
@@ -205,13 +208,15 @@ create macro fhirpath_ceiling(value, digits) as
   fhirpath_cut(value, digits) + case when fhirpath_cut(value, digits) < value then fhirpath_step(digits) else 0 end;
 
 create macro fhirpath_decimal_low(number_text, digits) as
-  cast(
-    fhirpath_floor(try_cast(number_text as decimal(38, 16)) - fhirpath_half(number_text), digits)
-    + case when fhirpath_step(digits) is null then null else 0 end as double
-  );
+  case
+    when fhirpath_step(digits) is not null then fhirpath_double(
+      fhirpath_floor(try_cast(number_text as decimal(38, 16)) - fhirpath_half(number_text), digits)
+    )
+  end;
 
 create macro fhirpath_decimal_high(number_text, digits) as
-  cast(
-    fhirpath_ceiling(try_cast(number_text as decimal(38, 16)) + fhirpath_half(number_text), digits)
-    + case when fhirpath_step(digits) is null then null else 0 end as double
-  );
+  case
+    when fhirpath_step(digits) is not null then fhirpath_double(
+      fhirpath_ceiling(try_cast(number_text as decimal(38, 16)) + fhirpath_half(number_text), digits)
+    )
+  end;

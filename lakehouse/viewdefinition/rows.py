@@ -163,7 +163,8 @@ def _repeat(select: Select, scope: Scope, rows: Rows, text: str, active: str) ->
     listed = rows.name("l")
     rows.step(f"{walk} as {listed}")
     name, index = _unnest(rows, listed, active, or_null=False, is_counted=select.asks_index())
-    inside = paths.items.root(kind, f"$.{'|'.join(select.repeat)}[*]")
+    # at any depth: JSON paths say so with two dots
+    inside = paths.items.root(kind, f"$..{select.repeat[0].rpartition('.')[2]}[*]")
     opened = rows.name("r")
     rows.step(f"{paths.items.opened(name, inside)} as {opened}")
     focus = Value(opened, COMPLEX, kind, node=inside, clean=True, guarded=True)

@@ -36,7 +36,9 @@ def read(path: Path) -> dict[str, Any]:
 def resources(name: str) -> list[dict[str, Any]]:
     """The resources of a file of the suite; one without an id gets one, as a lake asks for."""
     found = read(FOLDER / name)["resources"]
-    return [{**resource, "id": resource.get("id") or f"nameless{n}"} for n, resource in enumerate(found)]
+    return [
+        {**resource, "id": resource.get("id") or f"nameless{n}"} for n, resource in enumerate(found)
+    ]
 
 
 def expected(name: str, case: Case) -> list[Row] | None:

@@ -29,7 +29,9 @@ pytestmark = pytest.mark.skipif(not FILES, reason=f"the suite is not at {FOLDER}
 REPORT = PROJECT / "docs" / "sql-on-fhir-test-report.json"
 
 
-@pytest.mark.parametrize(("name", "case"), cases(), ids=lambda told: told if isinstance(told, str) else told["title"])
+@pytest.mark.parametrize(
+    ("name", "case"), cases(), ids=lambda told: told if isinstance(told, str) else told["title"]
+)
 def test_a_test_of_the_suite_passes(name: str, case: Case) -> None:
     if case.get("expectError"):
         with pytest.raises(SpecError):
@@ -37,7 +39,9 @@ def test_a_test_of_the_suite_passes(name: str, case: Case) -> None:
         return
     rows = expected(name, case)
     if rows is not None:
-        assert multiset(evaluate(case["view"], read(FOLDER / name)["resources"]).to_pylist()) == multiset(rows)
+        assert multiset(
+            evaluate(case["view"], read(FOLDER / name)["resources"]).to_pylist()
+        ) == multiset(rows)
     assert passes(name, case)
 
 
