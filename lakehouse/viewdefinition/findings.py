@@ -1,7 +1,7 @@
-"""What in the resources a view cannot read: a second query, which counts it by column and JSON path.
+"""What in the resources a view cannot read: a second query counts it, by column and JSON path.
 
-A view gives null for a value that does not convert and passes over what has the wrong shape (a text
-where an object should be). This query says how often, so that nothing of it is silent.
+A view gives null for a value that does not convert, and passes over what has the wrong shape (a
+text where an object should be). This query says how often, so that nothing of it is silent.
 """
 
 import re

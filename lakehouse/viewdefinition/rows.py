@@ -190,9 +190,9 @@ def _reached(select: Select, focus: Value, rows: Rows, text: str) -> tuple[str, 
             root = paths.items.root(focus.type, focus.node.path if focus.node else "$")
             opened = replace(focus, sql=paths.items.opened(text, root), node=root, clean=True)
             found = paths.evaluate(parse(path), Scope(opened))
-            if found.kind != COMPLEX or found.node is None or found.clean:
+            if found.kind != COMPLEX or found.node is None or found.node is root:
                 raise PathError("repeat takes a path of elements with parts", 1)
-            found.node.raw = True
+            paths.items.raw.add(found.node.path)  # compiled anew, with these items as texts
             kinds.add(found.type)
             lists.append(f"coalesce({paths.items.listed(found)}, [])")
             rows.rows |= {found.node.path}
