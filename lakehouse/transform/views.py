@@ -20,10 +20,6 @@ from lakehouse.storage.lake import Lake
 from lakehouse.viewdefinition.compiler import Compiled, compile_view, macros
 from lakehouse.viewdefinition.findings import findings_query
 
-_LONGEST_LINE = 16 * 2**20
-_NEVER = "\x01"
-"""A character that no JSON text holds: a separator that splits no line."""
-
 
 def read_definition(path: Path) -> Any:
     """The ViewDefinition in a JSON file; raises SpecError where there is none."""
@@ -132,10 +128,6 @@ def _session(settings: Settings) -> Session:
 
 
 def _lines(path: Path) -> str:
-    """A relation over the lines of a file, read as CSV of one column."""
+    """A relation over the lines of a file, each a JSON text as it stands there."""
     place = str(path.resolve()).replace("'", "''")
-    return (
-        f"(select line as resource from read_csv('{place}', columns = {{'line': 'varchar'}}, "
-        f"delim = '{_NEVER}', quote = '', escape = '', header = false, auto_detect = false, "
-        f"strict_mode = false, max_line_size = {_LONGEST_LINE}) where line <> '')"
-    )
+    return f"(select json::varchar as resource from read_ndjson_objects('{place}'))"
