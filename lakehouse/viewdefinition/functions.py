@@ -167,10 +167,11 @@ def _reference_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
     target = quoted(_type_name(told) if told.arguments else _ANY_TYPE)
     if told.arguments and not elements.is_resource(target.strip("'")):
         raise PathError(f"{target} is not a type of resource", told.at)
+    macro = "fhirpath_reference_id" if told.arguments else "fhirpath_parsed_reference_id"
     source = "source || '/' || " if paths.in_lake else ""
 
     def key(reference: str) -> str:
-        return f"{source}fhirpath_reference_id({reference}, {target})"
+        return f"{source}{macro}({reference}, {target})"
 
     found = paths.items.navigate(of, "reference", told.at)
     if paths.in_lake:

@@ -22,13 +22,22 @@ create macro fhirpath_decimal(value) as
       then nullif(nullif(try_cast(value as double), cast('inf' as double)), cast('-inf' as double))
   end;
 
--- The id that a literal reference names: relative or absolute, with a version or without.
+-- The id that a literal reference names, where it names one of a pattern of types by its id: relative or absolute,
+-- with a version or without.
+create macro fhirpath_parsed_reference_id(reference, target) as
+  case
+    when regexp_full_match(
+      reference, '(?:https?://[^?#]+/)?' || target || '/[^/?#|]+(?:/_history/[^/?#|]+)?'
+    ) then split_part(split_part(reference, '/_history/', 1), '/', -1)
+  end;
+
+-- The same for one type. The first case is the usual one, and several times as fast as a regular expression.
 create macro fhirpath_reference_id(reference, target) as
   case
-    when regexp_full_match(reference, target || '/[A-Za-z0-9.-]+') then split_part(reference, '/', 2)
-    when regexp_full_match(
-      reference, '(?:https?://[^?#]+/)?' || target || '/[A-Za-z0-9.-]+(?:/_history/[A-Za-z0-9.-]+)?'
-    ) then split_part(split_part(reference, '/_history/', 1), '/', -1)
+    when starts_with(reference, target || '/') and length(reference) > length(target) + 1
+      and not contains(substr(reference, length(target) + 2), '/') and not contains(reference, '#')
+      then substr(reference, length(target) + 2)
+    else fhirpath_parsed_reference_id(reference, target)
   end;
 
 -- Sums, differences and products of decimals are exact where both have at most 8 places and 10 digits before

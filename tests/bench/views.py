@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=SYNTHEA, help="folder of NDJSON files")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lines", type=int, default=1000, help="of each file, for the others")
+    parser.add_argument("--lines", type=int, default=20_000, help="of each file, for the others")
     told = parser.parse_args(arguments)
     say("## Five views")
     if not told.data.is_dir():
