@@ -88,6 +88,9 @@ def over_lake(view: Mapping[str, Any], lake: Lake) -> Iterator[pa.RecordBatchRea
             engine.attach(read, stored.version if stored else None)
         engine.attach_views(current)
         engine.attach_view(current)
+        for name, statement in macros().items():
+            if name not in lake.catalog.macros:
+                engine.execute(statement)
         yield engine.stream(own_columns(compiled))
 
 
