@@ -16,6 +16,7 @@ from lakehouse.settings import Settings, read_settings
 
 Verb = Callable[[Settings, argparse.Namespace], None]
 
+FHIR_TABLE = "bronze.fhir_resource"
 _KEY_HELP = "the key's value, or column=value pairs separated by commas"
 
 
@@ -101,8 +102,24 @@ def _question_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) ->
     trace.add_argument("table", metavar="TABLE")
     trace.add_argument("key", metavar="KEY", help=_KEY_HELP)
     _json_option(trace)
+    _view_verb(add("view", _view_check, "Run or check a SQL on FHIR ViewDefinition."))
     quarantine = add("quarantine", _quarantine, "List what was refused, by table and reason.")
     _json_option(quarantine)
+
+
+def _view_verb(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION", title="actions")
+    run = actions.add_parser("run", help="its rows", description="The rows of a ViewDefinition.")
+    run.set_defaults(verb=_view_run)
+    run.add_argument("view", metavar="VIEW.json", type=Path)
+    source = run.add_mutually_exclusive_group()
+    source.add_argument("--from", dest="file", metavar="FILE", type=Path, help="NDJSON, or gzip")
+    source.add_argument("--table", choices=(FHIR_TABLE,), default=FHIR_TABLE, help="the default")
+    run.add_argument("--format", choices=("csv", "json", "parquet"), default="csv")
+    told = "Say whether a ViewDefinition can run, or where it is wrong."
+    check = actions.add_parser("check", help="is it right?", description=told)
+    check.set_defaults(verb=_view_check)
+    check.add_argument("view", metavar="VIEW.json", type=Path)
 
 
 def _json_option(parser: argparse.ArgumentParser) -> None:
@@ -216,6 +233,31 @@ def _sql(settings: Settings, told: argparse.Namespace) -> None:
     when = When(at, told.known_at, versions)
     with ask(open_lake(settings, "read"), told.query, when) as rows:
         write_rows(rows, told.format, sys.stdout)
+
+
+def _view_run(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.render import write_parquet, write_rows
+    from lakehouse.storage.lake import open_lake
+    from lakehouse.transform.views import over_file, over_lake, read_definition
+
+    view = read_definition(told.view)
+    if told.file:
+        opened = over_file(view, told.file, settings)
+    else:
+        opened = over_lake(view, open_lake(settings, "read"))
+    with opened as rows:
+        if told.format == "parquet":
+            write_parquet(rows, sys.stdout.buffer)
+        else:
+            write_rows(rows, told.format, sys.stdout)
+
+
+def _view_check(_: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.transform.views import read_definition
+    from lakehouse.viewdefinition.compiler import compile_view
+
+    compiled = compile_view(read_definition(told.view))
+    say(f"ok: {len(compiled.columns)} columns of {compiled.resource}")
 
 
 def _as_of(told: Sequence[str]) -> tuple[datetime | None, dict[str, int]]:

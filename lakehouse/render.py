@@ -3,9 +3,10 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import pyarrow as pa
+from pyarrow import parquet
 
 from lakehouse.govern.overview import TableState
 
@@ -44,12 +45,27 @@ def write_rows(rows: pa.RecordBatchReader, form: str, out: TextIO) -> None:
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(rows.schema.names)
             for batch in rows:
-                writer.writerows(zip(*(c.to_pylist() for c in batch.columns), strict=True))
+                writer.writerows(zip(*map(_cells, batch.columns), strict=True))
         case "json":
             listed = [row for batch in rows for row in batch.to_pylist()]
             out.write(json.dumps(listed, default=_plain) + "\n")
         case _:
             _write_table(rows, out)
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    """Values as CSV has them; a list is written in JSON."""
+    listed: list[Any] = column.to_pylist()
+    if not pa.types.is_list(column.type):
+        return listed
+    return [None if cell is None else json.dumps(cell, default=_plain) for cell in listed]
+
+
+def write_parquet(rows: pa.RecordBatchReader, out: BinaryIO) -> None:
+    """Write a query's rows as one Parquet file, zstd inside."""
+    with parquet.ParquetWriter(out, rows.schema, compression="zstd") as writer:
+        for batch in rows:
+            writer.write_batch(batch)
 
 
 def _write_table(rows: pa.RecordBatchReader, out: TextIO) -> None:

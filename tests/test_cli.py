@@ -1,5 +1,6 @@
 """Every verb that opens the lake ends with its documented code, however often it is called."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,9 +11,23 @@ from pathlib import Path
 import pytest
 
 from lakehouse.settings import Settings
-from tests.workbench import build_all, day, drop, encounter, ingest, lake_at, patient, settings_at
+from tests.workbench import (
+    build_all,
+    day,
+    drop,
+    encounter,
+    ingest,
+    lake_at,
+    lines,
+    patient,
+    settings_at,
+)
 
 KEY = "north/e1"
+VIEW = {
+    "resource": "Patient",
+    "select": [{"column": [{"name": "key", "path": "getResourceKey()"}]}],
+}
 CALLS = [
     (("tables",), 0),
     (("tables", "--json"), 0),
@@ -30,6 +45,15 @@ CALLS = [
     (("trace", "gold.readmission", KEY), 0),
     (("trace", "gold.readmission", "north/none"), 10),
     (("quarantine",), 0),
+    (("view", "check", "VIEW"), 0),
+    (("view", "check", "not-there.json"), 10),
+    (("view", "check", "NDJSON"), 10),
+    (("view", "run", "VIEW"), 0),
+    (("view", "run", "VIEW", "--table", "bronze.fhir_resource", "--format", "json"), 0),
+    (("view", "run", "VIEW", "--from", "NDJSON", "--format", "parquet"), 0),
+    (("view", "run", "VIEW", "--from", "VIEW"), 0),
+    (("view", "run", "VIEW", "--from", "not-there.ndjson"), 10),
+    (("view", "run", "VIEW", "--table", "silver.patient"), 2),
     (("run", "--table", "silver.encounter"), 0),
     (("run", "--feed", "nobody"), 10),
     (("land", "north_ehr", "not-there.ndjson"), 10),
@@ -50,12 +74,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     drop(lake, "north_ehr", "a.ndjson", [patient("p1", day(1)), encounter("e1", day(1))])
     ingest(lake)
     build_all(lake)
+    (root / "VIEW").write_text(json.dumps(VIEW))
+    (root / "NDJSON").write_bytes(lines([patient("p1"), patient("p2")]))
     return settings_at(root)
 
 
 def code(settings: Settings, words: tuple[str, ...]) -> int:
     given = {**os.environ, **settings.environment}
-    command = [sys.executable, "-m", "lakehouse", *words]
+    places = {name: str(settings.home.parent / name) for name in ("VIEW", "NDJSON")}
+    command = [sys.executable, "-m", "lakehouse", *(places.get(word, word) for word in words)]
     return subprocess.run(command, env=given, capture_output=True, check=False).returncode
 
 
@@ -66,7 +93,7 @@ def test_a_verb_ends_with_its_documented_code(
     assert code(settings, words) == expected
 
 
-OPENS = ("tables", "sql", "trace", "quarantine", "land", "run", "govern")
+OPENS = ("view", "tables", "sql", "trace", "quarantine", "land", "run", "govern")
 """The verbs that open the lake; the known danger is an interpreter that aborts after its answer."""
 
 

@@ -22,7 +22,9 @@ from lakehouse.catalog.spec import (
     Unit,
     Write,
 )
+from lakehouse.catalog.views import read_definition
 from lakehouse.errors import SpecError
+from lakehouse.viewdefinition.compiler import macros as view_macros
 
 LAYERS = ("landing", "bronze", "fhir", "codes", "silver", "gold", "lineage", "quarantine")
 TYPES = frozenset(
@@ -41,6 +43,7 @@ TYPES = frozenset(
 )
 SOURCES = "codes.source"
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _FRONT = re.compile(r"\A/\*---\n(.*?)\n---\*/\n(.*)\Z", re.S)
 _NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _READS = re.compile(rf"\b(?:{'|'.join(LAYERS)})\.[a-z_]\w*")
@@ -69,7 +72,10 @@ class Catalog:
         macros = _macros(roots)
         codes = {f"codes.{p.stem}": p for p in _files(roots, "codes/*.csv")}
         declared = [_table(path, macros) for path in _files(roots, "*/*.sql", "*/*.yml")]
+        declared += [_view(path) for path in _files(roots, "fhir/*.json")]
         tables = {table.name: table for table in declared}
+        if len(tables) < len(declared):
+            raise SpecError("a table of the layer fhir is declared as .sql and as .json")
         known_feeds = read_feeds(feeds)
         for feed in known_feeds.values():
             tables[feed.quarantine] = _feed_quarantine(feed)
@@ -86,6 +92,11 @@ class Catalog:
         if layer == "quarantine" and built in self.tables and self.tables[built].is_model:
             return self.tables[built].quarantine()
         raise SpecError(f"no table is called {name}", hint="`lakehouse tables` lists them")
+
+    def column(self, table: Table, name: str) -> Column:
+        """What a column of a table is; a ViewDefinition says it of its own."""
+        own = table.definition.columns if table.definition else {}
+        return own[name] if name in own else self.columns[name]
 
     def models(self) -> list[Table]:
         """The tables that are built, each after what it reads."""
@@ -122,7 +133,7 @@ class Catalog:
         for name in table.reads:
             if name in self.tables and self.tables[name].write is Write.VIEW:
                 digest.update(self.fingerprint(self.tables[name]).encode())
-        digest.update(repr([(c, self.columns[c].type) for c in table.columns]).encode())
+        digest.update(repr([(c, self.column(table, c).type) for c in table.columns]).encode())
         digest.update(repr((table.key, table.by, table.checks)).encode())
         return digest.hexdigest()[:16]
 
@@ -158,8 +169,9 @@ class Catalog:
 
 
 def _refuse_unknown(table: Table, catalog: Catalog) -> None:
+    own = table.definition.columns if table.definition else {}
     for name in (*table.columns, *table.key):
-        if name not in catalog.columns:
+        if name not in catalog.columns and name not in own:
             raise SpecError(
                 f"{table.path}: the column {name} is not in columns.yml",
                 hint="add it with type, phi and means, or use the name that has this meaning",
@@ -214,7 +226,8 @@ def _column(path: Path, name: str, told: Any) -> Column:
 
 
 def _macros(roots: Iterable[Path]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    # an engine that shows no ViewDefinition is spared their macros
+    found = dict(view_macros()) if _files(roots, "fhir/*.json") else {}
     for path in _files(roots, "functions.sql"):
         found |= {m[1]: m[0] for m in _MACRO.finditer(path.read_text())}
     return found
@@ -241,6 +254,12 @@ def _table(path: Path, macros: Mapping[str, str]) -> Table:
     if unknown or missing:
         raise SpecError(f"{path}: unknown {sorted(unknown)}, missing {sorted(missing)}")
     return _from_front(path, meta, sql, macros)
+
+
+def _view(path: Path) -> Table:
+    if not _NAME.match(path.stem):
+        raise SpecError(f"fhir/{path.name} is not a name", hint="use lower case, digits and _")
+    return read_definition(path)
 
 
 def _from_front(path: Path, meta: dict[str, Any], sql: str, macros: Mapping[str, str]) -> Table:

@@ -72,6 +72,20 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Definition:
+    """What a ViewDefinition says of its view: columns of its own, and what they are read from.
+
+    `paths` are, by column, the JSON paths ($…) or columns of fhir.resource that a value is made of;
+    `deciders` those that only decide which value; `rows` those that decide which rows there are.
+    """
+
+    columns: Mapping[str, Column]
+    paths: Mapping[str, frozenset[str]]
+    deciders: Mapping[str, frozenset[str]]
+    rows: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One table of the lake: `layer.noun` in SQL, in Airflow and in lineage."""
 
@@ -90,6 +104,7 @@ class Table:
     checks: tuple[Check, ...] = ()
     uses_as_of: bool = False
     constants: Mapping[str, str] | None = None
+    definition: "Definition | None" = None
 
     @property
     def layer(self) -> str:

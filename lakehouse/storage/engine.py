@@ -1,46 +1,41 @@
-"""SELECT over the lake, within a share of the machine. The only importer of DuckDB."""
+"""SELECT over the lake and nothing else."""
 
 import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, finalize
+from weakref import WeakKeyDictionary
 
-import duckdb
 import duckdb_extension_delta
 import duckdb_extension_httpfs
 import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS, SOURCES
 from lakehouse.catalog.spec import Table, Write
-from lakehouse.errors import PolicyError, SpecError, StoreError
+from lakehouse.errors import SpecError
 from lakehouse.lineage import collect
 from lakehouse.settings import Credentials
 from lakehouse.storage.lake import Lake, place_of
+from lakehouse.storage.session import Session, clean_errors
 
 WORK = "work"
-_BATCH_ROWS = 65_536
 
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s", re.I)
 _CALLED = re.compile(r'"function_name":"(\w+)"')
 _RUN_TEXT = {"query", "query_table"}
 _WORD = re.compile(r"\w+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CARET = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.M)
 
 _checked: set[Path] = set()
 """The extensions whose signature this process has checked: they stay mapped, and an engine that
 follows gets the same code without a third of a second of hashing."""
 
 
-class Engine:
+class Engine(Session):
     """One DuckDB connection that sees the lake and nothing else of this machine.
 
     Models run in it as they stand: each table they read is a view of that name at one version.
@@ -49,39 +44,10 @@ class Engine:
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
         self._catalog, self._url = lake.catalog, lake.url
         self._shown: set[str] = set()
-        with clean_errors():
-            self.spill = _private_folder(lake.settings.home / "spill")
-        self._removal = finalize(self, shutil.rmtree, self.spill, ignore_errors=True)
         self._extensions = _extensions(lake)
-        self._db = duckdb.connect(
-            config={
-                # the other half of the slot is for Python, Arrow and the writing of Delta
-                "memory_limit": f"{lake.settings.slot_memory_bytes // 2 // 2**20}MiB",
-                "threads": threads or min(os.cpu_count() or 1, 4),
-                "temp_directory": str(self.spill),
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "allow_unsigned_extensions": _checked.issuperset(self._extensions),
-            }
-        )
+        is_checked = _checked.issuperset(self._extensions)
+        super().__init__(lake.settings, threads=threads, allow_unsigned=is_checked)
         self._prepare(lake.credentials)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give back memory and spilled bytes."""
-        self._db.close()
-        self._removal()
 
     def forget(self) -> None:
         """Drop all that was attached and worked out, as if the engine were new."""
@@ -138,16 +104,6 @@ class Engine:
         listed = ", ".join(map(_quoted, addresses))
         return f"read_parquet([{listed}], union_by_name = true)"
 
-    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> None:
-        """Run a statement for its effect."""
-        with clean_errors():
-            self._db.execute(sql, values or None)
-
-    def table(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
-        """All rows of a query."""
-        with clean_errors():
-            return self._db.execute(sql, values or None).to_arrow_table()
-
     def answer(self, sql: str) -> pa.RecordBatchReader:
         """The rows of somebody's query; raises SpecError for anything but one SELECT."""
         try:
@@ -165,8 +121,7 @@ class Engine:
         told = str(parsed.column(0)[0])
         tree = json.loads(told)
         if tree.get("error_type") == "parser":
-            with clean_errors():
-                self._db.extract_statements(sql)  # which says what is wrong, and where
+            self.parse(sql)
         if len(tree.get("statements", ())) != 1:
             raise SpecError("only one SELECT at a time can be asked here")
         # Delta's functions read the log of any table there is, the others run a text
@@ -186,26 +141,6 @@ class Engine:
         asked = {word.lower() for word in _WORD.findall(sql)} - words
         return _WORD.sub(lambda found: "…" if found[0].lower() in asked else found[0], message)
 
-    def stream(self, sql: str) -> pa.RecordBatchReader:
-        """The rows of a query as they are made; the engine runs nothing else meanwhile."""
-        with clean_errors():
-            made = self._db.execute(sql).to_arrow_reader(_BATCH_ROWS)
-        return pa.RecordBatchReader.from_batches(made.schema, _cleaned(made))
-
-    def count(self, sql: str) -> int:
-        """The one number that a query answers."""
-        return int(self.table(sql).column(0)[0].as_py())
-
-    def register(self, name: str, rows: pa.Table) -> None:
-        """Show Arrow rows as a relation."""
-        with clean_errors():
-            self._db.register(name, rows)
-
-    def unregister(self, name: str) -> None:
-        """Forget Arrow rows."""
-        with clean_errors():
-            self._db.unregister(name)
-
     def _empty(self, table: Table) -> str:
         columns = self._catalog.columns
         casts = ", ".join(f"null::{columns[c].type} as {c}" for c in table.columns)
@@ -215,7 +150,6 @@ class Engine:
         for path in self._extensions:
             self.execute(f"load {_quoted(str(path))}")
         _checked.update(self._extensions)
-        self.execute("set timezone = 'UTC'")
         if credentials:
             self._grant(credentials)
         for layer in (*LAYERS, WORK):
@@ -289,48 +223,6 @@ def engine_for(lake: Lake) -> Iterator[Engine]:
     waiting.append(engine)
 
 
-def _cleaned(made: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """The same batches; what fails on the way comes as Arrow's error, with DuckDB's text in it."""
-    with clean_errors():
-        try:
-            yield from made
-        except (OSError, pa.ArrowException) as error:
-            if str(error).startswith(("IO Error", "HTTP Error", "Out of Memory Error")):
-                raise duckdb.IOException from None
-            raise duckdb.InvalidInputException from None
-
-
-@contextmanager
-def clean_errors() -> Iterator[None]:
-    """Re-raise what DuckDB raises without its text, which may quote values."""
-    try:
-        yield
-    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
-        # these speak of names in the statement, before any row was read
-        raise SpecError(f"the SQL cannot run: {_first_line(error)}") from None
-    except duckdb.PermissionException:
-        raise PolicyError("only the lake can be read here") from None
-    except duckdb.OutOfMemoryException:
-        raise StoreError("the engine ran out of memory", hint="raise LAKEHOUSE_MEMORY") from None
-    except (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError) as error:
-        # the same data and the same SQL would fail again
-        raise SpecError(f"the SQL fails on the data with {type(error).__name__}") from None
-    except duckdb.Error as error:
-        raise StoreError(f"the engine failed with {type(error).__name__}") from None
-    except OSError as error:
-        raise StoreError(f"the engine's folders failed: {error.strerror}") from None
-
-
-def _first_line(error: duckdb.Error) -> str:
-    """What DuckDB says first, and the place in the statement to which it points."""
-    first = str(error).partition("\n")[0]
-    found = _CARET.search(str(error))
-    if not found or found[2].startswith("..."):
-        return first
-    character = len(found[3]) - len(f"LINE {found[1]}: ") + 1
-    return f"{first} (line {found[1]}, character {character})"
-
-
 def pinned(lake: Lake, tables: Sequence[Table]) -> dict[str, int | None]:
     """The newest data version of each table, None where nothing was written; reported as read."""
     found: dict[str, int | None] = {}
@@ -356,12 +248,3 @@ def _extensions(lake: Lake) -> list[Path]:
 def _extension(package: Any, name: str) -> Path:
     (found,) = Path(package.__file__).parent.glob(f"extensions/*/{name}.duckdb_extension")
     return found
-
-
-def _private_folder(root: Path) -> Path:
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for left in root.iterdir():
-        owner = left.name.partition("-")[0]
-        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))

@@ -15,13 +15,13 @@ import sqlglot
 from sqlglot import exp
 
 from lakehouse.catalog.load import SOURCES, Catalog
-from lakehouse.catalog.spec import Table, Write
+from lakehouse.catalog.spec import Definition, Table, Write
+from lakehouse.catalog.views import CURRENT
 from lakehouse.errors import SpecError
 from lakehouse.lineage.collect import Edge
 
 EVERY = "*"
 """The column name of an edge that concerns all columns of the output."""
-
 JSON_MACRO = "fhir_shape"
 """The macro that opens a JSON text: what is taken out of its result has a JSON path."""
 
@@ -36,6 +36,7 @@ class _Leaf:
     path: str | None = None
     subtype: str = "IDENTITY"
     indirect: bool = False
+    exact: bool = False
 
 
 _Outputs = Mapping[str, frozenset[_Leaf]]
@@ -93,7 +94,7 @@ def _edge(name: str, leaf: _Leaf, text: str) -> Edge:
 
 def _exists(leaf: _Leaf, known: frozenset[str]) -> bool:
     """False for a path that only the union of several lists suggests."""
-    return leaf.path is None or _INDEX.sub("", leaf.path) in known
+    return leaf.path is None or leaf.exact or _INDEX.sub("", leaf.path) in known
 
 
 def _shaped(query: exp.Query) -> frozenset[str]:
@@ -208,9 +209,32 @@ class _Tracer:
         table = self._catalog.tables.get(name)
         if table is None:
             return _stored(name, self._code_columns(name))
+        if table.definition:
+            return self._defined(table, table.definition)
         if table.write is Write.VIEW:
             return _Tracer(table, self._catalog).trace(_parse(table), {})
         return _stored(name, table.columns)
+
+    def _defined(self, table: Table, definition: Definition) -> _Relation:
+        """A ViewDefinition: the compiler knows exactly what each of its columns was read from."""
+        below = self._named(exp.to_table(CURRENT), {})
+
+        def leaves(told: Iterable[str], **more: Any) -> frozenset[_Leaf]:
+            found: set[_Leaf] = set()
+            for path in told:
+                name, inside = ("resource", path) if path.startswith("$") else (path, None)
+                found |= {replace(leaf, path=inside, **more) for leaf in below.columns[name]}
+            return frozenset(found)
+
+        own = {
+            name: leaves(paths, subtype="TRANSFORMATION", exact=True)
+            | leaves(definition.deciders[name], subtype="CONDITIONAL", exact=True, indirect=True)
+            for name, paths in definition.paths.items()
+        }
+        columns = {n: own[n] if n in own else below.columns[n] for n in table.columns}
+        rows = leaves(["resource_type"], subtype="FILTER", indirect=True) | below.rows
+        rows |= leaves(definition.rows, subtype="FILTER", exact=True, indirect=True)
+        return _Relation(columns, rows, below.tables)
 
     def _code_columns(self, name: str) -> list[str]:
         if name == SOURCES:
@@ -305,9 +329,8 @@ class _Scope:
                 return _below(relation.columns[parts[0]], _dotted(parts[1:]))
         if parts[0] in self.before:
             return _below(self.before[parts[0]], _dotted(parts[1:]))
-        if isinstance(item.parent, exp.Lambda) or len(parts) == 1:
-            return self._unknown(parts[0])
-        return self._unknown(".".join(parts))
+        inside = isinstance(item.parent, exp.Lambda) or len(parts) == 1
+        return self._unknown(parts[0] if inside else ".".join(parts))
 
     def _unknown(self, name: str) -> frozenset[_Leaf]:
         for relation in self.names.values():
@@ -346,7 +369,9 @@ def _below(leaves: frozenset[_Leaf], part: str) -> frozenset[_Leaf]:
     if not part:
         return leaves
     return frozenset(
-        replace(leaf, path=leaf.path + part) if leaf.path and not leaf.indirect else leaf
+        leaf
+        if not leaf.path or leaf.indirect or leaf.exact
+        else replace(leaf, path=leaf.path + part)
         for leaf in leaves
     )
 

@@ -1,11 +1,12 @@
 """`python -m tests.bench`: all of it, small; each module takes more by itself (--help)."""
 
-from tests.bench import giant, increment, river
+from tests.bench import giant, increment, river, views
 
 
 def main() -> None:
     river.main([])
     increment.main([])
+    views.main([])
     giant.main(["--gb", "1"])
 
 

@@ -1,0 +1,89 @@
+"""What in the resources a view cannot read: a second query counts it, by column and JSON path.
+
+A view gives null for a value that does not convert, and passes over what has the wrong shape (a
+text where an object should be). This query says how often, so that nothing of it is silent.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lakehouse.viewdefinition import elements
+from lakehouse.viewdefinition.compiler import Compiled
+from lakehouse.viewdefinition.shape import Node
+from lakehouse.viewdefinition.value import quoted
+
+_BROKEN = {
+    "boolean": "fhirpath_boolean({0}) is null",
+    "integer": "fhirpath_integer({0}) is null",
+    "decimal": "fhirpath_decimal({0}) is null",
+    "date": "not fhirpath_is_moment({0})",
+    "dateTime": "not fhirpath_is_moment({0})",
+    "time": "not fhirpath_is_time({0})",
+    "string": "fhirpath_string({0}) is null",
+}
+_PART = re.compile(r"\.\.?\w+(?:\[\*\])?")
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsQuery:
+    """`sql` gives one row with a count for each of `places`: the columns concerned (none where
+    the path only decides which rows there are), and the path."""
+
+    sql: str
+    places: tuple[tuple[tuple[str, ...], str], ...]
+
+
+def findings_query(compiled: Compiled, relation: str = "resources") -> FindingsQuery:
+    """The query that counts what the columns of a view find and cannot read.
+
+    Its relation is that of the view; other types of resource are left out.
+    """
+    nodes = {node.path: node for root in compiled.nodes for node in (root, *root.below())}
+    concerned: dict[str, set[str]] = {}
+    for column in compiled.columns:
+        for path in (*column.paths, *column.deciders):
+            for step in _steps(path):
+                concerned.setdefault(step, set()).add(column.name)
+    for path in compiled.rows:
+        for step in _steps(path):
+            concerned.setdefault(step, set())
+    checks = [(path, _check(path, nodes)) for path in sorted(concerned)]
+    counted = [(path, sql) for path, sql in checks if sql]
+    sums = ", ".join(f"coalesce(sum({sql}), 0)::bigint" for _, sql in counted) or "0"
+    kind = quoted(compiled.resource)
+    sql = (
+        f"select {sums} from {relation} "
+        f"where json_extract_string(resource, '$.resourceType') = {kind}"
+    )
+    return FindingsQuery(sql, tuple((tuple(sorted(concerned[p])), p) for p, _ in counted))
+
+
+def _steps(path: str) -> Iterator[str]:
+    """A path and all above it; a list is a step of its own, before its items."""
+    if not path.startswith("$"):
+        return
+    above = "$"
+    for part in _PART.findall(path):
+        above += part
+        yield above.removesuffix("[*]")
+        yield above
+
+
+def _check(path: str, nodes: dict[str, Node]) -> str:
+    """SQL that counts in one resource what is at a path and should not be."""
+    place = quoted(path)
+    many = "[*]" in path or ".." in path
+    is_told = "t is not null and t <> 'NULL'"
+    types = f"json_type(resource, {place})" if many else f"[json_type(resource, {place})]"
+    if f"{path}[*]" in nodes:
+        return f"len(list_filter({types}, lambda t: {is_told} and t <> 'ARRAY'))"
+    node = nodes.get(path)
+    if node is None:
+        return ""
+    if not node.is_leaf:
+        return f"len(list_filter({types}, lambda t: {is_told} and t <> 'OBJECT'))"
+    texts = f"json_extract_string(resource, {place})"
+    texts = texts if many else f"[{texts}]"
+    broken = _BROKEN[elements.kind_of(node.type)].format("v")
+    return f"len(list_filter({texts}, lambda v: v is not null and {broken}))"

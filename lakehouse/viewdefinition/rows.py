@@ -1,0 +1,240 @@
+"""The rows of a view: what its selects loop over, as steps of SQL.
+
+Each step is a sub-query over the one before. Siblings multiply, as the standard says; a union
+unnests the numbers of its branches, and what belongs to a branch stands behind CASE, so that one
+scan serves all of them.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lakehouse.errors import SpecError
+from lakehouse.viewdefinition import elements
+from lakehouse.viewdefinition.columns import Made, Place, column_value, no_value, output_of
+from lakehouse.viewdefinition.paths import Paths
+from lakehouse.viewdefinition.syntax import PathError, parse
+from lakehouse.viewdefinition.value import CHOICE, COMPLEX, MOMENTS, Scope, Value, simple
+from lakehouse.viewdefinition.view import Select
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(slots=True)
+class Rows:
+    """The steps so far; `rows` collects what decides which rows there are.
+
+    `condition` is what the next list that is unnested waits for: as a WHERE it would be pushed
+    below the step that reads the JSON, which would then be read twice.
+    """
+
+    paths: Paths
+    sql: str
+    rows: frozenset[str] = frozenset()
+    condition: str = ""
+    count: int = 0
+
+    def step(self, *items: str) -> None:
+        """Add columns to the rows so far."""
+        self.sql = f"select *, {', '.join(items)}\nfrom ({self.sql})"
+
+    def unnest(self, items: str, name: str, *, index: str = "") -> None:
+        """Make a row of each item, with its place where a name for that is given."""
+        if self.condition:
+            items = f"case when {self.condition} then {items} end"
+            self.condition = ""
+        places = [f"unnest(range(len({items}))) as {index}"] if index else []
+        self.step(f"unnest({items}) as {name}", *places)
+
+    def only(self, condition: str) -> None:
+        """Keep the rows that pass."""
+        self.sql = f"select *\nfrom ({self.sql})\nwhere {condition}"
+
+    def name(self, letter: str) -> str:
+        """The name of a new column of a step."""
+        self.count += 1
+        return f"_{letter}{self.count}"
+
+
+def select_rows(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> Iterator[Made]:
+    """The columns of a select; what it loops over becomes steps.
+
+    `text` is SQL of the focus as JSON, where that is known; `active` is true in the rows that
+    belong to the branch we are in.
+    """
+    if select.each is not None:
+        scope, text = _each(select, scope, rows, active)
+    elif select.repeat and _is_nowhere(select, scope.this):
+        rows.only("false" if active == "true" else f"not {active}")
+        yield from (Made(column, no_value(column)) for column in select.all_columns())
+        return
+    elif select.repeat:
+        scope, text = _repeat(select, scope, rows, text, active)
+    for column in select.columns:
+        with Place(rows.paths, f"column {column.name}", column.path):
+            yield Made(column, column_value(rows.paths, column, scope))
+    for inner in select.selects:
+        yield from select_rows(inner, scope, rows, text, active)
+    if select.union:
+        yield from _union(select, scope, rows, text, active)
+
+
+def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope, str]:
+    path = str(select.each)
+    paths = rows.paths
+    with Place(paths, f"{select.place}.{'forEachOrNull' if select.or_null else 'forEach'}", path):
+        found = paths.evaluate(parse(path), scope)
+        if found.kind == CHOICE:
+            raise PathError(f"which type has {found.type}?", 1, hint=f"{found.type}.ofType(…)")
+        if select.repeats() and found.kind == COMPLEX and found.node and not found.node.raw:
+            paths.items.raw.add(
+                found.node.path
+            )  # compiled anew, with the texts of these items at hand
+    source = frozenset({found.node.path}) if found.node else found.paths
+    rows.rows |= source | found.deciders
+    is_counted = select.asks_index()
+    late = (
+        found.many
+        and found.kind == COMPLEX
+        and not found.clean
+        and not is_counted
+        and not select.or_null
+    )
+    items = found.sql if late else paths.items.listed(found)
+    name, index = _unnest(rows, items, active, or_null=select.or_null, is_counted=is_counted)
+    if late and found.node:
+        there = paths.items.present(name, found.node)
+        rows.only(there if active == "true" else f"(not {active} or {there})")
+    return _focus(found, name, index, rows)
+
+
+def _unnest(
+    rows: Rows, items: str, active: str, *, or_null: bool, is_counted: bool
+) -> tuple[str, str]:
+    if or_null:
+        items = f"case when len({items}) > 0 then {items} else [null] end"
+    if active != "true":
+        items = f"case when {active} then {items} else [null] end"
+    name = rows.name("e")
+    if not is_counted:
+        rows.unnest(items, name)
+        return name, "0"
+    index = rows.name("i")
+    rows.unnest(items, name, index=index)
+    return name, f"cast({index} as integer)"
+
+
+def _focus(found: Value, name: str, index: str, rows: Rows) -> tuple[Scope, str]:
+    """The scope of an item that was unnested; one that is still text is read first."""
+    item = Value(
+        name,
+        found.kind,
+        found.type,
+        node=found.node,
+        guarded=True,
+        paths=found.paths,
+        as_text=found.as_text,
+    )
+    item = replace(item, clean=True) if found.kind == COMPLEX else item
+    if found.node is None or not found.node.raw:
+        return Scope(item, index), ""
+    inside = rows.paths.items.root(found.type, found.node.path)
+    opened = rows.name("r")
+    rows.step(f"{rows.paths.items.opened(name, inside)} as {opened}")
+    return Scope(replace(item, sql=opened, node=inside), index), name
+
+
+def _repeat(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> tuple[Scope, str]:
+    if not text:
+        text = "null"  # compiled anew once the focus is kept as text
+    paths = rows.paths
+    seeds, kind = _reached(select, scope.this, rows, text)
+    again, same = seeds, kind
+    if kind:
+        item = Value("", COMPLEX, kind, guarded=True, clean=True)
+        again, same = _reached(select, item, rows, "_w.item")
+    if kind != same:
+        raise SpecError(f"{select.place}.repeat: the paths do not lead from {kind} to {kind}")
+    walk = (
+        f"(with recursive _w as (select [_k] as place, _v as item from ({_numbered(seeds)}) "
+        "union all select list_append(_w.place, _k), _v from "
+        f"({_numbered(again, '_w.place')} from _w) as _w) select list(item order by place) from _w)"
+    )
+    listed = rows.name("l")
+    rows.step(f"{walk} as {listed}")
+    name, index = _unnest(rows, listed, active, or_null=False, is_counted=select.asks_index())
+    # at any depth: JSON paths say so with two dots
+    inside = paths.items.root(kind, f"$..{select.repeat[0].rpartition('.')[2]}[*]")
+    opened = rows.name("r")
+    rows.step(f"{paths.items.opened(name, inside)} as {opened}")
+    focus = Value(opened, COMPLEX, kind, node=inside, clean=True, guarded=True)
+    return Scope(focus, index), name
+
+
+def _numbered(items: str, *columns: str) -> str:
+    """SQL that makes a row of each item of a list, with its place."""
+    listed = [*columns, f"unnest({items}) as _v", f"unnest(range(len({items}))) as _k"]
+    return f"select {', '.join(listed)}"
+
+
+def _reached(select: Select, focus: Value, rows: Rows, text: str) -> tuple[str, str]:
+    """SQL of the list of texts that the repeated paths reach from a focus in one step, and their
+    type."""
+    paths = rows.paths
+    kinds: set[str] = set()
+    lists: list[str] = []
+    for path in select.repeat:
+        if _leads_nowhere(path, focus):
+            continue
+        with Place(paths, f"{select.place}.repeat", path):
+            root = paths.items.root(focus.type, focus.node.path if focus.node else "$")
+            opened = replace(focus, sql=paths.items.opened(text, root), node=root, clean=True)
+            found = paths.evaluate(parse(path), Scope(opened))
+            if found.kind != COMPLEX or found.node is None or found.node is root:
+                raise PathError("repeat takes a path of elements with parts", 1)
+            paths.items.raw.add(found.node.path)  # compiled anew, with these items as texts
+            kinds.add(found.type)
+            lists.append(f"coalesce({paths.items.listed(found)}, [])")
+            rows.rows |= {found.node.path}
+    if len(kinds) > 1:
+        raise SpecError(
+            f"{select.place}.repeat: the paths lead to different types: {', '.join(sorted(kinds))}"
+        )
+    return (f"list_concat({', '.join(lists)})" if len(lists) > 1 else lists[0]), kinds.pop()
+
+
+def _is_nowhere(select: Select, focus: Value) -> bool:
+    return all(_leads_nowhere(path, focus) for path in select.repeat)
+
+
+def _leads_nowhere(path: str, focus: Value) -> bool:
+    """True where a repeated path begins with an element that other types have, and the focus has
+    not."""
+    name = _WORD.match(path)
+    return bool(name and elements.is_known(name[0]) and not elements.element(focus.type, name[0]))
+
+
+def _union(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> Iterator[Made]:
+    branch = rows.name("b")
+    numbers = str(list(range(len(select.union))))
+    if active != "true":
+        numbers = f"case when {active} then {numbers} else [0] end"
+    rows.unnest(numbers, branch)
+    made = []
+    for number, inner in enumerate(select.union):
+        mine = f"{branch} = {number}" if active == "true" else f"({active} and {branch} = {number})"
+        made.append(list(select_rows(inner, scope, rows, text, mine)))
+    for columns in zip(*made, strict=True):
+        yield _merged(select, columns, branch)
+
+
+def _merged(select: Select, columns: tuple[Made, ...], branch: str) -> Made:
+    first = columns[0]
+    types = {(output_of(made)[0].sql_type, made.value.kind in MOMENTS) for made in columns}
+    if len({sql_type for sql_type, _ in types}) > 1:
+        raise SpecError(f"{select.place}.unionAll: the column {first.column.name} differs in type")
+    cases = " ".join(f"when {number} then {made.value.sql}" for number, made in enumerate(columns))
+    value = simple(
+        f"case {branch} {cases} end", first.value.kind, *(made.value for made in columns)
+    )
+    return replace(first, value=value)

@@ -1,0 +1,122 @@
+"""What an expression stands for while a view is compiled: SQL, its type, and what it was read
+from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from lakehouse.viewdefinition import elements
+from lakehouse.viewdefinition.shape import Node
+
+COMPLEX = "complex"
+CHOICE = "choice"
+MOMENTS = ("date", "dateTime")
+NUMBERS = ("integer", "decimal")
+TEXTS = ("string", "date", "dateTime", "time")
+
+_READ = {
+    "boolean": "fhirpath_boolean",
+    "integer": "fhirpath_integer",
+    "decimal": "fhirpath_decimal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A collection of FHIRPath as SQL.
+
+    One that can hold one item at most is that item, null where it is empty; another (`many`) is a
+    list, without nulls where its items are simple. `kind` is boolean, integer, decimal, string,
+    date, dateTime, time, complex or choice. A complex value that is not `clean` may hold what is no
+    object; see Node. `head` is SQL of its first item, right where that is present, and `lists` are
+    those whose first items led there. `guarded` says that nothing true can come of it where the
+    focus has no contents. `paths` are the JSON paths that the value is made of, `deciders` those
+    that only decide which.
+    """
+
+    sql: str
+    kind: str
+    type: str = ""
+    many: bool = False
+    node: Node | None = None
+    clean: bool = False
+    guarded: bool = False
+    as_text: bool = False
+    head: str = ""
+    lists: tuple[str, ...] = ()
+    origin: "tuple[Value, str] | None" = None
+    options: tuple["Value", ...] = ()
+    paths: frozenset[str] = field(default_factory=frozenset)
+    deciders: frozenset[str] = field(default_factory=frozenset)
+
+    def like(self, sql: str, **more: object) -> "Value":
+        """The same type and sources, other SQL; where it came from is forgotten."""
+        return replace(self, **{"sql": sql, "head": "", "lists": (), "origin": None, **more})  # type: ignore[arg-type]  # fields
+
+    def seen(self, *others: "Value") -> "Value":
+        """The same value, decided by what these others were read from as well."""
+        found = self.deciders.union(*(other.paths | other.deciders for other in others))
+        return replace(self, deciders=found - self.paths)
+
+
+def simple(sql: str, kind: str, *of: Value, guarded: bool = False) -> Value:
+    """One computed item, with the sources of what it is made of."""
+    paths = frozenset[str]().union(*(value.paths for value in of))
+    deciders = frozenset[str]().union(*(value.deciders for value in of))
+    return Value(sql, kind, guarded=guarded, paths=paths, deciders=deciders - paths)
+
+
+def quoted(text: str) -> str:
+    """Text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def member(sql: str, key: str) -> str:
+    """A field of a struct."""
+    return f'{sql}."{key}"'
+
+
+def read_leaf(raw: str, type_name: str, *, as_text: bool) -> str:
+    """SQL that reads a value of a primitive type from the text that stands for it in JSON."""
+    kind = elements.kind_of(type_name)
+    if as_text and kind == "decimal":
+        return f"case when fhirpath_decimal({raw}) is not null then {raw} end"
+    return f"{_READ.get(kind, 'fhirpath_string')}({raw})"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a path begins from: its focus, and the SQL of %rowIndex."""
+
+    this: Value
+    index: str = "0"
+    as_text: bool = False
+
+    def inside(self, item: Value) -> "Scope":
+        """The scope of a criterion on each item."""
+        return replace(self, this=replace(item, guarded=True), as_text=False)
+
+
+class Names:
+    """Names of lambda parameters, each once in a view."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def new(self) -> str:
+        """A name that no other part of the query uses."""
+        self._count += 1
+        return f"x{self._count}"
+
+    def each(self, items: str, made: Callable[[str], str]) -> str:
+        """Every item of a list turned into something."""
+        name = self.new()
+        return f"list_transform({items}, lambda {name}: {made(name)})"
+
+    def only(self, items: str, passes: Callable[[str], str]) -> str:
+        """The items of a list that pass."""
+        name = self.new()
+        return f"list_filter({items}, lambda {name}: {passes(name)})"
+
+    def present(self, items: str) -> str:
+        """The items of a list that are not null."""
+        return self.only(items, lambda name: f"{name} is not null")
