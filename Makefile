@@ -60,13 +60,13 @@ test: setup ## run every check and every test, and say what was not proven; with
 	@$(MAKE) check
 	@$(MAKE) fast REPORT="--unproven $(UNPROVEN)"
 	@$(BIN)/python -m pytest tests/stack -m "stack or peer" --unproven $(UNPROVEN)
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --ignore tests/stack -m "stack or peer" \
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --ignore tests/stack -m "stack or peer or long" \
 	  --unproven $(UNPROVEN)
 	@if [ -s $(UNPROVEN) ]; then echo "what was not proven here, by the number of tests that were skipped:"; \
 	  sort $(UNPROVEN) | uniq -c | sort -rn; else echo "nothing was skipped"; fi
 
-fast: setup ## run the tests that start no server
-	@$(BIN)/python -m pytest --numprocesses auto -m "not stack and not peer" $(REPORT)
+fast: setup ## run the quick tests: no server, no kill, no race
+	@$(BIN)/python -m pytest --numprocesses auto -m "not stack and not peer and not long" $(REPORT)
 
 check: setup ## lint, format, types, import directions, laws
 	@$(BIN)/ruff check .

@@ -17,6 +17,8 @@ from lakehouse.cli import main
 from lakehouse.settings import Settings
 from tests.workbench import CLASS, settings_at
 
+pytestmark = pytest.mark.long
+
 CANARY = "Zzyzx"
 """No word of any language: whoever finds it has found a patient."""
 BIRTH, NUMBER = "1901-02-03", "86753091"

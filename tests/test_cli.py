@@ -86,6 +86,7 @@ def code(settings: Settings, words: tuple[str, ...]) -> int:
     return subprocess.run(command, env=given, capture_output=True, check=False).returncode
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("words", "expected"), CALLS, ids=lambda value: str(value)[:60])
 def test_a_verb_ends_with_its_documented_code(
     settings: Settings, words: tuple[str, ...], expected: int
@@ -97,7 +98,7 @@ OPENS = ("view", "tables", "sql", "trace", "quarantine", "land", "run", "govern"
 """The verbs that open the lake; the known danger is an interpreter that aborts after its answer."""
 
 
-@pytest.mark.stack
+@pytest.mark.long
 @pytest.mark.parametrize("verb", OPENS)
 def test_twenty_calls_of_a_verb_end_with_their_documented_codes(
     settings: Settings, verb: str

@@ -16,6 +16,8 @@ from tests.ingest.site import RECORDS, Site
 from tests.processes import race, run
 from tests.workbench import contents, day, deletion, ingest, lines, patient, pulse, rows
 
+pytestmark = pytest.mark.long
+
 STEPS: Boundaries = ((Wire, "_send"), (Path, "replace"), (Path, "rename"))
 CHANGED = [*RECORDS, patient("p1", day(21), gender="male"), patient("p3", day(22))]
 
@@ -77,19 +79,14 @@ def turn(server: Ehr, number: int) -> None:
     server.deleted = [] if number == 1 else [deletion("Encounter/e1")]
 
 
-QUICK = Step("pull, some steps", fetch, STEPS, every=6)
-FINE = [
-    Step("pull, each step", fetch, STEPS),
+KILLED = [
+    Step("pull", fetch, STEPS, every=6),
     Step("pull and load", fetch_and_load, (*STEPS, *COMMITS), every=5),
 ]
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["everything", "what changed"])
-@pytest.mark.parametrize(
-    "step",
-    [QUICK, *[pytest.param(step, marks=pytest.mark.stack) for step in FINE]],
-    ids=lambda step: step.name,
-)
+@pytest.mark.parametrize("step", KILLED, ids=lambda step: step.name)
 def test_killed_at_a_step_and_run_again_it_ends_the_same(
     server: Ehr, tmp_path: Path, step: Step, number: int
 ) -> None:

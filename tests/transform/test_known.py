@@ -100,6 +100,7 @@ def expected(model: dict[int, Record], on: int) -> dict[int, dict[str, Any]]:
     return {number: content for number, content in known.items() if content}
 
 
+@pytest.mark.long
 # shrinking a history takes minutes
 @settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(histories)

@@ -18,6 +18,8 @@ from tests.workbench import (
     without_empty,
 )
 
+pytestmark = pytest.mark.long
+
 NAMES = ["silver.encounter", "silver.observation", "gold.vital_sign_daily"]
 
 

@@ -18,6 +18,8 @@ from tests.transform.oracle.drawn_resources import spell
 from tests.transform.oracle.drawn_views import Case, broken, case, cases
 from tests.transform.oracle.viewdefinition import ViewError
 
+pytestmark = pytest.mark.long
+
 views = pytest.importorskip("lakehouse.transform.views", reason="the view compiler is not here")
 
 LONG = settings.default.max_examples if settings.default else 0

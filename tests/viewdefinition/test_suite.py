@@ -25,7 +25,10 @@ from tests.viewdefinition.suite import (
 )
 from tests.workbench import lake_at, lines, take
 
-pytestmark = pytest.mark.skipif(not FILES, reason=f"the suite is not at {FOLDER}")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not FILES, reason=f"the suite is not at {FOLDER}"),
+]
 REPORT = PROJECT / "docs" / "sql-on-fhir-test-report.json"
 
 
