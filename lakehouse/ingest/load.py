@@ -1,8 +1,9 @@
 """Load: landed objects to bronze rows, each ledger entry once, whatever is killed and run again."""
 
+import gc
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, cast
 
@@ -122,8 +123,9 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
             stack.enter_context(Stage(stored.schema, engine.spill)) for stored in (refused, main)
         ]
         loaded = Loaded()
-        for parsed in joined(_read(lake, reader, entries)):
-            _take_in(parsed, arrivals, stages, loaded)
+        with _without_collector():
+            for parsed in joined(_read(lake, reader, entries)):
+                _take_in(parsed, arrivals, stages, loaded)
         judged = arrivals.judge()
         loaded.unchanged = judged.unchanged
         loaded.good = loaded.records - loaded.blank - loaded.unchanged - loaded.quarantined
@@ -133,6 +135,18 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
         commit.append(seen, arrivals.seen(commit.mark(seen), seen.schema))
         commit.append(main, stages[1].after(commit.mark(main), judged.dropped), is_last=True)
     return loaded
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Millions of values come and go, none of them in a cycle: looking for cycles takes a tenth."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _read(lake: Lake, reader: Reader, entries: list[Origin]) -> Iterator[Parsed]:

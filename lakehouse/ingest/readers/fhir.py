@@ -111,7 +111,9 @@ class _Refused(NamedTuple):
 
 @dataclass(slots=True)
 class _Block:
-    rows: list[_Row] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    """Each shaped as a _Row."""
+
     refused: list[_Refused] = field(default_factory=list)
     lines: int = 0
     blank: int = 0
@@ -190,7 +192,7 @@ def _read_together(texts: list[bytes], places: list[_Place], block: _Block) -> b
     digests = map(_digest, texts, versions)
     lines, offsets, lengths = zip(*places, strict=True)
     first = (kinds, ids, patients, version_ids, updates, repeat(False), digests, texts, repeat(0))
-    block.rows += map(_Row._make, zip(*first, lines, repeat(0), offsets, lengths))
+    block.rows += zip(*first, lines, repeat(0), offsets, lengths)
     return True
 
 
@@ -318,7 +320,7 @@ def _deleted(entry: Deletion, place: _Place) -> _Row:
     return _Row(*row, place.line, 0, place.offset, place.length)
 
 
-def _rows(rows: list[_Row], origin: Origin) -> pa.RecordBatch:
+def _rows(rows: list[tuple[Any, ...]], origin: Origin) -> pa.RecordBatch:
     basis = "export" if origin.export_at else "received"
     otherwise = origin.export_at or origin.received_at
     prefix = f"{origin.source}/"
