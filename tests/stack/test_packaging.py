@@ -216,7 +216,7 @@ def tools(tree):
     folder.mkdir(parents=True)
     for name in ("ruff", "mypy", "lint-imports"):
         a_program(folder / name, "exit 0")
-    skips = 'while [ $# -gt 0 ]; do [ "$1" = --unproven ] && echo "no peer is here" >> "$2"; shift; done'
+    skips = 'for word; do case "$word" in --unproven=*) echo "no peer is here" >> "${word#*=}";; esac; done'
     a_program(folder / "python", f"{skips}; exit 0")
     (tree / ".venv" / ".ready").touch()
     with (tree / "Makefile").open("a") as file:
