@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from lakehouse.catalog.spec import Table
@@ -41,7 +43,7 @@ def evaluate(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) ->
     SpecError for a view that is not valid, or that gets several values where it takes one.
     """
     compiled = compile_view(view)
-    texts = [json.dumps(resource, allow_nan=False) for resource in resources]
+    texts = list(map(_text, resources))
     with _session(read_settings()) as session:
         session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
         return session.table(compiled.sql)
@@ -106,7 +108,7 @@ def conformance(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]])
     """What the view finds in these resources and cannot read, most first; empty where all is
     right."""
     compiled = compile_view(view)
-    texts = [json.dumps(resource, allow_nan=False) for resource in resources]
+    texts = list(map(_text, resources))
     with _session(read_settings()) as session:
         session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
         return count_findings(session, compiled, "resources")
@@ -139,6 +141,17 @@ def _session(settings: Settings) -> Session:
         session.close()
         raise
     return session
+
+
+def _text(resource: Mapping[str, Any]) -> str:
+    """JSON of a resource; a Decimal keeps its digits, of which a double may lose some."""
+    return orjson.dumps(resource, _exactly).decode()
+
+
+def _exactly(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise SpecError(f"a resource holds a {type(value).__name__}, which JSON has no word for")
 
 
 def _lines(path: Path) -> str:

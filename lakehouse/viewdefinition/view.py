@@ -4,6 +4,7 @@ ViewDefinition)."""
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from lakehouse.errors import SpecError
@@ -264,7 +265,7 @@ def _constants(told: Mapping[str, Any]) -> dict[str, Literal]:
 
 def _constant(place: str, key: str, value: Any) -> Literal:
     kind = _CONSTANTS[key.removeprefix("value")]
-    is_native = {"boolean": bool, "integer": int, "decimal": int | float}.get(kind, str)
+    is_native = {"boolean": bool, "integer": int, "decimal": int | float | Decimal}.get(kind, str)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     is_right = isinstance(value, is_native) and isinstance(value, bool) == (kind == "boolean")
     if not is_right or not _TEXTS[kind].match(text):
