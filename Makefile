@@ -20,6 +20,8 @@ REPORT := -rs
 MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 export UV_PYTHON_DOWNLOADS := never
+# Python keeps what it compiled: without that each process that imports Airflow takes two seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test fast check fix bench lock peers $(PEERS) up down
 
@@ -66,7 +68,7 @@ test: setup ## run every check and every test, and say what was not proven; with
 	  sort $(UNPROVEN) | uniq -c | sort -rn; else echo "nothing was skipped"; fi
 
 fast: setup ## run the quick tests: no server, no kill, no race
-	@$(BIN)/python -m pytest --numprocesses auto -m "not stack and not peer and not long" $(REPORT)
+	@$(BIN)/python -m pytest --numprocesses auto --ignore tests/test_laws.py -m "not stack and not peer and not long" $(REPORT)
 
 check: setup ## lint, format, types, import directions, laws
 	@$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,23 @@ TYPES = frozenset(
 SOURCES = "codes.source"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_RESOURCE = re.compile(r"[A-Z][A-Za-z]+\Z")
 _FRONT = re.compile(r"\A/\*---\n(.*?)\n---\*/\n(.*)\Z", re.S)
 _NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _READS = re.compile(rf"\b(?:{'|'.join(LAYERS)})\.[a-z_]\w*")
 _MACRO = re.compile(r"create macro (\w+)\s*\(.*?;", re.S | re.I)
-_SQL_KEYS = {"about", "owner", "keep", "write", "key", "columns", "by", "checks", "constants"}
+_SQL_KEYS = {
+    "about",
+    "owner",
+    "keep",
+    "write",
+    "key",
+    "columns",
+    "by",
+    "checks",
+    "constants",
+    "resources",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +81,7 @@ class Catalog:
         Raises SpecError naming the file and the cure.
         """
         roots = tuple(roots)
-        columns = _columns(roots)
-        macros = _macros(roots)
-        codes = {f"codes.{p.stem}": p for p in _files(roots, "codes/*.csv")}
-        declared = [_table(path, macros) for path in _files(roots, "*/*.sql", "*/*.yml")]
-        declared += [_view(path) for path in _files(roots, "fhir/*.json")]
-        tables = {table.name: table for table in declared}
-        if len(tables) < len(declared):
-            raise SpecError("a table of the layer fhir is declared as .sql and as .json")
-        known_feeds = read_feeds(feeds)
-        for feed in known_feeds.values():
-            tables[feed.quarantine] = _feed_quarantine(feed)
-        catalog = cls(columns, tables, known_feeds, macros, codes)
-        catalog._validate()
-        return catalog
+        return _read(roots, feeds, _digest(roots, feeds))
 
     def table(self, name: str) -> Table:
         """Return the table of that name; raises SpecError when nothing declares it."""
@@ -123,6 +123,21 @@ class Catalog:
                 found |= set(self.code_reads(self.tables[name]))
         return sorted(found)
 
+    def resource_types(self, table: Table) -> frozenset[str]:
+        """The FHIR resource types that a model may see of bronze; empty when it may see all."""
+        if table.resources:
+            return frozenset(table.resources)
+        found: frozenset[str] = frozenset()
+        for name in table.reads:
+            read = self.tables.get(name)
+            if read is None or (read.write is not Write.VIEW and read.layer != "bronze"):
+                continue
+            types = self.resource_types(read) if read.write is Write.VIEW else frozenset()
+            if not types:
+                return frozenset()
+            found |= types
+        return found
+
     def fingerprint(self, table: Table) -> str:
         """A hash of all that decides what a model's rows mean: SQL, macros, codes, checks."""
         digest = hashlib.sha256(table.sql.encode())
@@ -134,7 +149,7 @@ class Catalog:
             if name in self.tables and self.tables[name].write is Write.VIEW:
                 digest.update(self.fingerprint(self.tables[name]).encode())
         digest.update(repr([(c, self.column(table, c).type) for c in table.columns]).encode())
-        digest.update(repr((table.key, table.by, table.checks)).encode())
+        digest.update(repr((table.key, table.by, table.checks, table.resources)).encode())
         return digest.hexdigest()[:16]
 
     def _code_bytes(self, name: str) -> bytes:
@@ -166,6 +181,34 @@ class Catalog:
         sources = [source for source, _ in self.zones()]
         if len(sources) != len(set(sources)):
             raise SpecError("one source has two time zones", hint="give its feeds one zone")
+
+
+@lru_cache(maxsize=4)
+def _read(roots: tuple[Path, ...], feeds: Path, _: str) -> Catalog:
+    """The catalogue of files with this content: one process opens many lakes."""
+    columns = _columns(roots)
+    macros = _macros(roots)
+    codes = {f"codes.{p.stem}": p for p in _files(roots, "codes/*.csv")}
+    declared = [_table(path, macros) for path in _files(roots, "*/*.sql", "*/*.yml")]
+    declared += [_view(path) for path in _files(roots, "fhir/*.json")]
+    tables = {table.name: table for table in declared}
+    if len(tables) < len(declared):
+        raise SpecError("a table of the layer fhir is declared as .sql and as .json")
+    known_feeds = read_feeds(feeds)
+    for feed in known_feeds.values():
+        tables[feed.quarantine] = _feed_quarantine(feed)
+    catalog = Catalog(columns, tables, known_feeds, macros, codes)
+    catalog._validate()
+    return catalog
+
+
+def _digest(roots: tuple[Path, ...], feeds: Path) -> str:
+    digest = hashlib.sha256()
+    for path in (*_files(roots, "*.*", "*/*.*"), feeds):
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{path} {len(content)} ".encode() + content)
+    return digest.hexdigest()
 
 
 def _refuse_unknown(table: Table, catalog: Catalog) -> None:
@@ -288,6 +331,7 @@ def _from_front(path: Path, meta: dict[str, Any], sql: str, macros: Mapping[str,
         checks=parse_checks(path, meta.get("checks", []), tuple(meta.get("key", ()))),
         uses_as_of="$as_of" in bare,
         constants=meta.get("constants"),
+        resources=_resources(path, meta.get("resources", [])),
     )
 
 
@@ -318,6 +362,13 @@ def _unit(path: Path, told: Any) -> Unit | None:
             ((column, source),) = told.items()
             return Unit(str(column), str(source))
     raise SpecError(f"{path}: by names one column, or one column and its name in the inputs")
+
+
+def _resources(path: Path, told: Any) -> tuple[str, ...]:
+    names = told if isinstance(told, list) else [told]
+    if not all(isinstance(name, str) and _RESOURCE.match(name) for name in names):
+        raise SpecError(f"{path}: resources lists types of FHIR resources")
+    return tuple(names)
 
 
 def _feed_quarantine(feed: Feed) -> Table:

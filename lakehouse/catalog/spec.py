@@ -87,7 +87,11 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the lake: `layer.noun` in SQL, in Airflow and in lineage."""
+    """One table of the lake: `layer.noun` in SQL, in Airflow and in lineage.
+
+    `resources` are the FHIR resource types that it may see of bronze, directly or through
+    fhir.resource; none named means all.
+    """
 
     name: str
     about: str
@@ -104,6 +108,7 @@ class Table:
     checks: tuple[Check, ...] = ()
     uses_as_of: bool = False
     constants: Mapping[str, str] | None = None
+    resources: tuple[str, ...] = ()
     definition: "Definition | None" = None
 
     @property

@@ -20,7 +20,8 @@ def read_definition(path: Path) -> Table:
     """
     place = f"{path.parent.name}/{path.name}"
     try:
-        compiled = compile_view(json.loads(path.read_text()), CURRENT, in_lake=True)
+        told = json.loads(path.read_text())
+        compiled = compile_view(told, CURRENT, in_lake=True)
     except ValueError:
         raise SpecError(f"{place}: not JSON") from None
     except SpecError as error:
@@ -38,6 +39,7 @@ def read_definition(path: Path) -> Table:
         sql=compiled.sql,
         reads=(CURRENT,),
         macros=tuple(name for name in macros() if f"{name}(" in compiled.sql),
+        resources=(told["resource"],),
         definition=Definition(
             own,
             {output.name: output.paths for output in compiled.columns},

@@ -24,10 +24,7 @@ def judge(engine: Engine, table: Table, rows: str, refused: str) -> Verdict:
     Raises QualityError when a check that must hold does not; then nothing may be committed.
     """
     counts = _count(engine, table.checks, rows)
-    results = tuple(
-        CheckResult(check.name, _column(check), check.on_fail, broken)
-        for check, broken in zip(table.checks, counts, strict=True)
-    )
+    results = _results(table, counts)
     _raise_for(table, results)
     waiting = [
         check
@@ -35,6 +32,18 @@ def judge(engine: Engine, table: Table, rows: str, refused: str) -> Verdict:
         if broken and check.on_fail == "quarantine"
     ]
     return Verdict(results, _move(engine, table, waiting, rows, refused))
+
+
+def untouched(table: Table) -> tuple[CheckResult, ...]:
+    """The results for no rows at all."""
+    return _results(table, [0] * len(table.checks))
+
+
+def _results(table: Table, counts: Sequence[int]) -> tuple[CheckResult, ...]:
+    return tuple(
+        CheckResult(check.name, _column(check), check.on_fail, broken)
+        for check, broken in zip(table.checks, counts, strict=True)
+    )
 
 
 def empty_refused(engine: Engine, table: Table, rows: str, refused: str) -> None:

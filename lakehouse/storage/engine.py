@@ -17,7 +17,6 @@ import pyarrow as pa
 from lakehouse.catalog.load import LAYERS, SOURCES
 from lakehouse.catalog.spec import Table, Write
 from lakehouse.errors import SpecError
-from lakehouse.lineage import collect
 from lakehouse.settings import Credentials
 from lakehouse.storage.lake import Lake, place_of
 from lakehouse.storage.session import Session, clean_errors
@@ -221,19 +220,6 @@ def engine_for(lake: Lake) -> Iterator[Engine]:
         raise
     engine.forget()
     waiting.append(engine)
-
-
-def pinned(lake: Lake, tables: Sequence[Table]) -> dict[str, int | None]:
-    """The newest data version of each table, None where nothing was written; reported as read."""
-    found: dict[str, int | None] = {}
-    for table in tables:
-        stored = lake.find(table.name)
-        found[table.name] = stored.data_version() if stored else None
-        if stored:
-            rows, size = stored.measure()
-            shape = tuple((field.name, str(field.type)) for field in stored.schema)
-            collect.read([collect.Dataset(table.name, stored.data_version(), shape, rows, size)])
-    return found
 
 
 def _quoted(text: str) -> str:

@@ -321,12 +321,6 @@ class Lake:
             )
         return self.open(name)
 
-    def alike(self, name: str, version: int | None) -> int | None:
-        """The newest version of a table with the same rows as `version`, whose files are kept
-        longest; None where there is no version."""
-        stored = self.find(name) if version is not None else None
-        return stored.alike(version) if stored and version is not None else None
-
     def version_at(self, name: str, instant: datetime) -> int | None:
         """The version a reader saw at `instant`; None when there was none yet."""
         stored = self.find(name)

@@ -13,12 +13,13 @@ from lakehouse.govern import quality
 from lakehouse.lineage.collect import CheckResult, Edge
 from lakehouse.log import get_logger
 from lakehouse.storage.commit import Conflict, Note, Ranges, committed
-from lakehouse.storage.engine import Engine, engine_for, pinned
+from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import OPERATION, Lake, Stored
+from lakehouse.storage.snapshots import Snapshots
 from lakehouse.storage.types import arrow_schema
-from lakehouse.transform.changes import CHANGED, find_changed
+from lakehouse.transform.changes import CHANGED, find_changed, may_see
 from lakehouse.transform.columns import trace_columns
-from lakehouse.transform.reach import find_reach
+from lakehouse.transform.reach import SEQUENCE, find_reach
 
 ROWS, REFUSED, RETRIED, STORED, CHANGE = (
     "work.rows",
@@ -92,16 +93,17 @@ def _attempt(lake: Lake, table: Table, as_of: datetime | None) -> Built:
     refused = lake.find(table.quarantine().name)
     target = lake.open(table.name)
     moment = as_of or lake.clock()
+    seen = Snapshots(lake)
     work = _Work(
         lake.catalog.fingerprint(table),
-        pinned(lake, lake.catalog.stored_reads(table)),
+        seen.pin(lake.catalog.stored_reads(table)),
         moment.isoformat() if table.uses_as_of else None,
     )
     state = target.state()
     if state.get("work") == work.identity and target.is_current_shape():
         return _unchanged(table, target, state)
     with engine_for(lake) as engine:
-        return _Build(lake, table, (target, refused), work, engine, moment).run(state)
+        return _Build(lake, table, (target, refused, seen), work, engine, moment).run(state)
 
 
 def _unchanged(table: Table, target: Stored, state: Mapping[str, Any]) -> Built:
@@ -113,33 +115,32 @@ def _unchanged(table: Table, target: Stored, state: Mapping[str, Any]) -> Built:
 
 
 class _Build:
-    """One attempt, against one snapshot of the target and of its quarantine, where there is one."""
+    """One attempt, against one snapshot of the target, of its quarantine, where there is one, and
+    of all that it reads."""
 
     def __init__(
         self,
         lake: Lake,
         table: Table,
-        snapshots: tuple[Stored, Stored | None],
+        snapshots: tuple[Stored, Stored | None, Snapshots],
         work: _Work,
         engine: Engine,
         as_of: datetime,
     ) -> None:
         self._lake = lake
         self._table = table
-        self._target, self._refused = snapshots
+        self._target, self._refused, self._seen = snapshots
         self._work = work
         self._engine = engine
         self._values = {"as_of": as_of} if table.uses_as_of else None
         self._columns = ", ".join(table.columns)
         self._reach: Ranges | None = None
-        self._shown = {name: lake.alike(name, version) for name, version in work.inputs.items()}
+        self._shown = {name: self._seen.alike(name, is_) for name, is_ in work.inputs.items()}
 
     def run(self, state: Mapping[str, Any]) -> Built:
-        is_partial = self._can_be_partial(state) and find_changed(
-            self._engine, self._lake, self._table, state["inputs"], self._work.inputs
-        )
-        if is_partial:
-            self._reach = find_reach(self._lake, self._table, state["inputs"], self._work.inputs)
+        is_partial = self._can_be_partial(state) and self._find_changed(state["inputs"])
+        if is_partial and not self._engine.count(f"select count(*) from {CHANGED}"):
+            return self._leave()
         results = self._compute(is_partial)
         waiting = self._commit_refused(is_partial)
         note = self._note(waiting, results, "incremental" if is_partial else "full")
@@ -163,6 +164,23 @@ class _Build:
             and (self._refused is None or self._refused.is_current_shape())
         )
 
+    def _find_changed(self, before: Mapping[str, int | None]) -> bool:
+        """Fill `changed`, and tell where its rows lie; False when the table must be made anew."""
+        catalog, table, now = self._lake.catalog, self._table, self._work.inputs
+        if not find_changed(self._engine, catalog, self._seen, table, before, now):
+            return False
+        if SEQUENCE in table.columns:
+            self._reach = find_reach(self._seen, catalog.stored_reads(table), before, now)
+        return True
+
+    def _leave(self) -> Built:
+        """Commit only that these inputs, too, are in the table: what came is not of its kind."""
+        waiting = self._refused.measure()[0] if self._refused else 0
+        results = quality.untouched(self._table)
+        version = self._target.record(self._note(waiting, results, "incremental"))
+        rows = self._target.measure()[0]
+        return Built(self._table.name, version, "incremental", rows, 0, 0, waiting, results)
+
     def _compute(self, is_partial: bool) -> tuple[CheckResult, ...]:
         """Fill `rows` with what passed and `refused` with what did not."""
         unit = self._table.by
@@ -178,8 +196,10 @@ class _Build:
     def _attach(self, where: str) -> None:
         for read in self._lake.catalog.stored_reads(self._table):
             is_unit = self._table.by is not None and self._table.by.source in read.columns
-            version, among = self._shown[read.name], where if is_unit else "true"
-            stored = self._lake.find(read.name, version) if version is not None else None
+            version, among = self._shown[read.name], may_see(self._lake.catalog, self._table, read)
+            if is_unit:
+                among = f"{among} and {where}"
+            stored = self._seen.find(read.name, version) if version is not None else None
             if stored and self._reach is not None and is_unit:
                 self._engine.attach_files(read, stored.files(self._reach), among)
             else:

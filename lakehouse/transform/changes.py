@@ -2,20 +2,32 @@
 
 from collections.abc import Mapping
 
+from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Table
 from lakehouse.errors import StoreError
 from lakehouse.log import get_logger
 from lakehouse.storage.engine import Engine
-from lakehouse.storage.lake import Lake
+from lakehouse.storage.snapshots import Snapshots
 
 CHANGED = "work.changed"
 
 log = get_logger()
 
 
+def may_see(catalog: Catalog, table: Table, read: Table) -> str:
+    """The condition on the rows of an input that a model may see: of bronze those resource types
+    that it names."""
+    types = catalog.resource_types(table)
+    if read.layer != "bronze" or not types:
+        return "true"
+    listed = ", ".join(f"'{name}'" for name in sorted(types))
+    return f"resource_type in ({listed})"
+
+
 def find_changed(
     engine: Engine,
-    lake: Lake,
+    catalog: Catalog,
+    seen: Snapshots,
     table: Table,
     before: Mapping[str, int | None],
     now: Mapping[str, int | None],
@@ -27,7 +39,7 @@ def find_changed(
     only copied to another file cancel out.
     """
     engine.execute(f"create or replace table {CHANGED} (value varchar)")
-    for read in lake.catalog.stored_reads(table):
+    for read in catalog.stored_reads(table):
         old, new = before.get(read.name), now[read.name]
         if old == new:
             continue
@@ -35,47 +47,55 @@ def find_changed(
             log.info("rebuilding whole", table=table.name, reason="a reference table changed")
             return False
         try:
-            if not _has_todays_columns(lake, read, old):
+            if not _has_todays_columns(seen, read, old):
                 log.info("rebuilding whole", table=table.name, reason="an input has other columns")
                 return False
-            _add_changed(engine, lake, read, table.by.source, (old, new))
+            rows = f"{table.by.source} is not null and {may_see(catalog, table, read)}"
+            _add_changed(engine, read, (table.by.source, rows), _differing(seen, read, old, new))
         except StoreError:
             log.info("rebuilding whole", table=table.name, reason="old files are gone")
             return False
     return True
 
 
-def _has_todays_columns(lake: Lake, read: Table, version: int | None) -> bool:
-    stored = lake.find(read.name, version) if version is not None else None
+def _has_todays_columns(seen: Snapshots, read: Table, version: int | None) -> bool:
+    stored = seen.find(read.name, version) if version is not None else None
     return stored is None or stored.is_current_shape()
 
 
+def _differing(
+    seen: Snapshots, read: Table, old: int | None, new: int
+) -> tuple[list[str], list[str]]:
+    """The files that only the new version has, and those that only the old one has."""
+    old_files, new_files = (set(_files(seen, read, version)) for version in (old, new))
+    return sorted(new_files - old_files), sorted(old_files - new_files)
+
+
 def _add_changed(
-    engine: Engine, lake: Lake, read: Table, unit: str, versions: tuple[int | None, int]
+    engine: Engine,
+    read: Table,
+    unit_and_rows: tuple[str, str],
+    files: tuple[list[str], list[str]],
 ) -> None:
-    old, new = (set(_files(lake, read, version)) for version in versions)
-    added, removed = sorted(new - old), sorted(old - new)
+    unit, rows = unit_and_rows
+    added, removed = files
     values = [c for c in read.columns if not c.startswith("_")]
     if not added and not removed:
         return
-    if not removed:
-        differing = f"select {unit} as unit from {engine.files(added)}"
-    elif not added:
-        differing = f"select {unit} as unit from {engine.files(removed)}"
+    if not added or not removed:
+        differing = f"select {unit} as unit from {engine.files(added or removed)} where {rows}"
     else:
         row = f"select {unit} as unit, hash({', '.join(values)}) as content from "
-        new_rows, old_rows = row + engine.files(added), row + engine.files(removed)
+        new_rows, old_rows = (f"{row}{engine.files(some)} where {rows}" for some in files)
         differing = (
             f"select unit from (({new_rows} except all {old_rows}) "
             f"union all ({old_rows} except all {new_rows}))"
         )
-    engine.execute(
-        f"insert into {CHANGED} select distinct unit from ({differing}) where unit is not null"
-    )
+    engine.execute(f"insert into {CHANGED} select distinct unit from ({differing})")
 
 
-def _files(lake: Lake, read: Table, version: int | None) -> list[str]:
+def _files(seen: Snapshots, read: Table, version: int | None) -> list[str]:
     if version is None:
         return []
-    stored = lake.find(read.name, lake.alike(read.name, version))
+    stored = seen.find(read.name, seen.alike(read.name, version))
     return stored.files() if stored else []

@@ -11,33 +11,36 @@ from typing import Any
 
 from lakehouse.catalog.spec import Table
 from lakehouse.storage.commit import Ranges
-from lakehouse.storage.lake import Lake
+from lakehouse.storage.snapshots import Snapshots
 
 SEQUENCE = "_sequence"
 _MOST = 32
 
 
 def find_reach(
-    lake: Lake, table: Table, before: Mapping[str, int | None], now: Mapping[str, int | None]
+    seen: Snapshots,
+    reads: Iterable[Table],
+    before: Mapping[str, int | None],
+    now: Mapping[str, int | None],
 ) -> Ranges | None:
     """The ledger entries that hold every version of each record that changed between two versions
     of a model's inputs; None where that cannot be told."""
-    if SEQUENCE not in table.columns:
-        return None
     entries: set[tuple[int, int]] = set()
-    for read in lake.catalog.stored_reads(table):
+    for read in reads:
         old, new = before.get(read.name), now[read.name]
         if old == new:
             continue
-        told = _told(lake, read, old, new) if SEQUENCE in read.columns else None
+        told = _told(seen, read, old, new) if SEQUENCE in read.columns else None
         if told is None:
             return None
         entries |= told
     return _joined(entries)
 
 
-def _told(lake: Lake, read: Table, old: int | None, new: int | None) -> set[tuple[int, int]] | None:
-    stored = lake.find(read.name)
+def _told(
+    seen: Snapshots, read: Table, old: int | None, new: int | None
+) -> set[tuple[int, int]] | None:
+    stored = seen.find(read.name)
     if stored is None or old is None or new is None:
         return None
     states = [commit.state for commit in stored.since(old) if commit.version <= new]

@@ -3,6 +3,7 @@ about: One row per problem or diagnosis that a source records, with its status a
 key: [condition_id]
 write: merge
 by: {condition_id: resource_id}
+resources: [Condition]
 owner: clinical-data
 keep: 10 years
 checks:

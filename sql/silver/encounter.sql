@@ -3,6 +3,7 @@ about: One row per encounter of any class, from every feed that reports encounte
 key: [encounter_id]
 write: merge
 by: {encounter_id: resource_id}
+resources: [Encounter]
 owner: clinical-data
 keep: 10 years
 checks:

@@ -3,6 +3,7 @@ about: One row per place that a source names, from a building to a ward or a bed
 key: [location_id]
 write: merge
 by: {location_id: resource_id}
+resources: [Location]
 owner: clinical-data
 keep: 10 years
 checks:

@@ -5,6 +5,7 @@ about: >
 key: [medication_request_id]
 write: merge
 by: {medication_request_id: resource_id}
+resources: [MedicationRequest]
 owner: clinical-data
 keep: 10 years
 checks:

@@ -5,6 +5,7 @@ about: >
 key: [observation_id, component_number]
 write: merge
 by: {observation_id: resource_id}
+resources: [Observation]
 owner: clinical-data
 keep: 10 years
 checks:

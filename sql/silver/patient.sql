@@ -3,6 +3,7 @@ about: One row per patient of a source, as the source last described them; the s
 key: [patient_id]
 write: merge
 by: {patient_id: resource_id}
+resources: [Patient]
 owner: clinical-data
 keep: 10 years
 checks:

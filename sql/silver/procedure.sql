@@ -3,6 +3,7 @@ about: One row per procedure that a source reports, also those not done or stopp
 key: [procedure_id]
 write: merge
 by: {procedure_id: resource_id}
+resources: [Procedure]
 owner: clinical-data
 keep: 10 years
 checks:

@@ -5,6 +5,7 @@ about: >
 key: [encounter_id, stay_number]
 write: merge
 by: {encounter_id: resource_id}
+resources: [Encounter]
 owner: clinical-data
 keep: 10 years
 checks:

@@ -12,6 +12,7 @@ import pytest
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.storage.commit import Conflict, Note, committed
 from lakehouse.storage.lake import OPERATION, Lake
+from lakehouse.storage.snapshots import Snapshots
 from tests.processes import race
 from tests.workbench import NOW, build_all, encounter, lake_at, patient, rows, take
 
@@ -175,8 +176,9 @@ def test_care_keeps_rows_marks_and_the_version_of_the_data(lake: Lake) -> None:
     stored = lake.open(TABLE)
     assert rows(lake, TABLE, envelope=True) == before
     assert (stored.mark("work"), stored.state()["n"], stored.data_version()) == (3, 3, 4)
-    assert lake.alike(TABLE, 4) == stored.version
-    assert (lake.alike(TABLE, 2), lake.alike(TABLE, None)) == (2, None)
+    snapshots = Snapshots(lake)
+    assert snapshots.alike(TABLE, 4) == stored.version
+    assert (snapshots.alike(TABLE, 2), snapshots.alike(TABLE, None)) == (2, None)
     stored.append(some(lake, TABLE, [seen(9)]), Note())
     assert lake.open(TABLE).data_version() == stored.version
     assert lake.open(TABLE).mark("work") == 3

@@ -68,6 +68,32 @@ def test_only_what_changed_is_written(lake: Lake) -> None:
     assert (built["silver.patient"].written, built["silver.patient"].deleted) == (0, 0)
 
 
+def test_what_came_is_not_of_its_kind_and_no_row_is_looked_at(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(lake, admitted(1, 1), pulse())
+    build(lake, ENCOUNTER)
+    before = lake.open(ENCOUNTER)
+    take(lake, pulse("o2"), pulse("o1", day(2)), patient())
+    monkeypatch.setattr("lakehouse.storage.engine.Engine.attach_views", nobody_calls)
+    built = build(lake, ENCOUNTER)
+    assert (built.mode, built.rows, built.written, built.deleted) == ("incremental", 1, 0, 0)
+    assert lake.open(ENCOUNTER).files() == before.files()
+    assert lake.open(ENCOUNTER).state()["inputs"]["bronze.fhir_resource"] == 2
+    assert build(lake, ENCOUNTER).mode == "unchanged"
+
+
+def nobody_calls(*_: object) -> None:
+    raise AssertionError
+
+
+def test_a_model_sees_only_the_types_of_resources_that_it_names(tmp_path: Path) -> None:
+    own_model(tmp_path, ENCOUNTER, "resources: [Encounter]", "resources: [Condition, Procedure]")
+    lake = lake_at(tmp_path)
+    take(lake, admitted(1, 1))
+    assert build(lake, ENCOUNTER).rows == 0
+
+
 def test_a_record_that_moves_to_another_patient_changes_both(lake: Lake) -> None:
     names = ["silver.observation", "gold.vital_sign_daily"]
     take(lake, pulse("o1", day(1), who="p1"), pulse("o2", day(1), who="p2", value=80))
@@ -278,16 +304,17 @@ def test_a_model_that_gains_a_column_is_built_anew_and_what_reads_it_goes_on(
         ("cast(class.is_inpatient as boolean)", "class.is_inpatient", "is_inpatient is string"),
         ("from told\n", "from nowhere\n", "nowhere does not exist"),
         ("chosen.record.status as", "chosen.record.state as", "state"),
+        ("[Encounter]", '[Encounter, "x\' or true --"]', "resources lists types"),
     ],
 )
 def test_a_model_that_is_wrong_says_where_and_commits_nothing(
     tmp_path: Path, old: str, new: str, error: str
 ) -> None:
-    own_model(tmp_path, ENCOUNTER, old, new)
     lake = lake_at(tmp_path)
     take(lake, admitted(1, 1))
+    own_model(tmp_path, ENCOUNTER, old, new)
     with pytest.raises(SpecError, match=error):
-        build(lake, ENCOUNTER)
+        build(lake_at(tmp_path), ENCOUNTER)
     assert lake.open(ENCOUNTER).version == 0
 
 

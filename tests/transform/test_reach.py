@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.catalog.spec import Table
 from lakehouse.storage.lake import Lake
+from lakehouse.storage.snapshots import Snapshots
 from lakehouse.transform import reach as module
 from lakehouse.transform.build import build
 from lakehouse.transform.reach import find_reach
@@ -19,11 +21,14 @@ RAW = "bronze.fhir_seen"
 
 def reach(lake: Lake, before: dict[str, int | None]) -> list[int]:
     """The ledger entries in reach since these versions."""
-    table = lake.catalog.table(SILVER)
     now = {name: lake.open(name).version for name in (BRONZE, RAW)}
-    found = find_reach(lake, table, before, now)
+    found = find_reach(Snapshots(lake), reads(lake), before, now)
     assert found is not None
     return [entry for first, last in found for entry in range(first, last + 1)]
+
+
+def reads(lake: Lake) -> list[Table]:
+    return lake.catalog.stored_reads(lake.catalog.table(SILVER))
 
 
 def versions(lake: Lake) -> dict[str, int | None]:
@@ -52,10 +57,9 @@ def test_what_touches_too_many_entries_to_name_reaches_everything(
         take(lake, pulse(f"o{number}", day(1)))
     before = versions(lake)
     take(lake, pulse("o0", day(2)))
-    table = lake.catalog.table(SILVER)
-    assert find_reach(lake, table, before, versions(lake)) is not None
+    assert find_reach(Snapshots(lake), reads(lake), before, versions(lake)) is not None
     take(lake, pulse("o0", day(3)), pulse("o1", day(3)))
-    assert find_reach(lake, table, before, versions(lake)) is None
+    assert find_reach(Snapshots(lake), reads(lake), before, versions(lake)) is None
 
 
 def test_an_increment_opens_no_file_that_it_does_not_need(tmp_path: Path) -> None:
