@@ -88,3 +88,15 @@ create macro fhir_available_basis(recorded_at, version_at, version_basis) as
 -- The rank that a version id gives: its whole number, where it is one of at most 18 digits, else null.
 create macro fhir_version_number(version_id) as
   case when regexp_full_match(version_id, '[0-9]{1,18}') then try_cast(version_id as bigint) end;
+
+-- The same token for codings that a view hands out as lists: those with a system and a code in the order written,
+-- then the codes without a system. A coding without a code has nothing to be found by.
+create macro fhir_pairs(systems, codes, bare_codes) as
+  list_concat(
+    list_transform(codes, lambda code, place: systems[place] || '|' || code),
+    list_transform(bare_codes, lambda code: '|' || code)
+  );
+
+-- A part of the coding to show, of two that a view hands out: the preferred one where it has a code.
+create macro fhir_either(preferred_code, preferred_part, first_part) as
+  case when preferred_code is not null then preferred_part else first_part end;

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import zlib
 import re
+import zlib
 from typing import Any
 
 import duckdb
@@ -80,6 +80,7 @@ class Tables:
         """Run models; rows that break a check for which they wait go to their quarantine."""
         for name in names:
             table = CATALOG.table(name)
+            self.show(*table.reads)
             self.db.execute(f"create or replace table {name} as {table.sql}")
             reasons = [
                 f"case when {check.broken} then '{check.name.replace(chr(39), chr(39) * 2)}' end"
@@ -95,6 +96,12 @@ class Tables:
             self.db.execute(
                 f"create or replace table {name} as select * from {name} where {broke} = ''"
             )
+
+    def show(self, *names: str) -> None:
+        """Make the views of ViewDefinitions that are among these tables."""
+        for table in map(CATALOG.tables.get, names):
+            if table and table.definition:
+                self.db.execute(f"create or replace view {table.name} as {table.sql}")
 
     def broken(self, name: str) -> dict[str, int]:
         """How many rows break each check that only warns or that fails the build."""
@@ -140,8 +147,9 @@ class Tables:
         kind, identity = resource["resourceType"], resource["id"]
         meta = resource.get("meta", {})
         content = {**resource, "meta": None}
-        subject = resource.get("subject", {}).get("reference", "")
-        found = PATIENT.search(subject)
+        told = (resource.get(name) for name in ("subject", "patient", "beneficiary"))
+        subject = next((one for one in told if one), {})
+        found = PATIENT.search(subject.get("reference", ""))
         patient = identity if kind == "Patient" else found and found[1]
         return {
             "source": source,
