@@ -27,7 +27,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 # the same examples on every run: a red build says something about the change that made it
 hypothesis.settings.register_profile("tests", derandomize=True, database=None, deadline=None)
-hypothesis.settings.register_profile("long", max_examples=5000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tests")
 
 
