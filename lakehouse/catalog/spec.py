@@ -75,13 +75,10 @@ class Unit:
 class Definition:
     """What a ViewDefinition says of its view: columns of its own, and what they are read from.
 
-    `text` is the ViewDefinition itself, `resource` the type of resource that it is about.
     `paths` are, by column, the JSON paths ($…) or columns of fhir.resource that a value is made of;
     `deciders` those that only decide which value; `rows` those that decide which rows there are.
     """
 
-    text: str
-    resource: str
     columns: Mapping[str, Column]
     paths: Mapping[str, frozenset[str]]
     deciders: Mapping[str, frozenset[str]]

@@ -20,8 +20,7 @@ def read_definition(path: Path) -> Table:
     """
     place = f"{path.parent.name}/{path.name}"
     try:
-        text = path.read_text()
-        compiled = compile_view(json.loads(text), CURRENT, in_lake=True)
+        compiled = compile_view(json.loads(path.read_text()), CURRENT, in_lake=True)
     except ValueError:
         raise SpecError(f"{place}: not JSON") from None
     except SpecError as error:
@@ -40,8 +39,6 @@ def read_definition(path: Path) -> Table:
         reads=(CURRENT,),
         macros=tuple(name for name in macros() if f"{name}(" in compiled.sql),
         definition=Definition(
-            text,
-            compiled.resource,
             own,
             {output.name: output.paths for output in compiled.columns},
             {output.name: output.deciders for output in compiled.columns},

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,6 @@ from lakehouse.storage.types import arrow_schema
 from lakehouse.transform.changes import CHANGED, find_changed
 from lakehouse.transform.columns import trace_columns
 from lakehouse.transform.reach import find_reach
-from lakehouse.transform.views import findings_in
 
 ROWS, REFUSED, RETRIED, STORED, CHANGE = (
     "work.rows",
@@ -172,19 +171,9 @@ class _Build:
         self._refuse_wrong_types()
         quality.empty_refused(self._engine, self._table, ROWS, REFUSED)
         verdict = quality.judge(self._engine, self._table, ROWS, REFUSED)
-        findings = tuple(self._count_findings())
         if verdict.refused and PENDING in self._table.columns:
             self._fall_back()
-        return (*verdict.results, *findings)
-
-    def _count_findings(self) -> Iterator[CheckResult]:
-        """What the views that the model reads came upon and could not read: of each JSON path that
-        has such values, their number."""
-        read = (self._lake.catalog.tables.get(name) for name in self._table.reads)
-        for view in filter(None, read):
-            for finding in findings_in(self._engine, view):
-                name = f"{view.name} reads {finding.path}"
-                yield CheckResult(name, None, "warn", finding.count)
+        return verdict.results
 
     def _attach(self, where: str) -> None:
         for read in self._lake.catalog.stored_reads(self._table):

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from lakehouse.catalog.spec import Table
 from lakehouse.catalog.views import CURRENT
 from lakehouse.errors import LakehouseError, SourceError, SpecError
 from lakehouse.settings import Settings, read_settings
@@ -121,15 +120,6 @@ def count_findings(session: Session, compiled: Compiled, relation: str) -> list[
     counted = zip(query.places, row.values(), strict=bool(query.places))
     found = [Finding(columns, path, count) for (columns, path), count in counted if count]
     return sorted(found, key=lambda finding: (-finding.count, finding.path))
-
-
-def findings_in(engine: Engine, view: Table) -> list[Finding]:
-    """What a view of the lake finds in the resources that the engine shows, and cannot read."""
-    if view.definition is None:
-        return []
-    compiled = compile_view(json.loads(view.definition.text), CURRENT, in_lake=True)
-    own = f"resource_type = '{view.definition.resource}'"
-    return count_findings(engine, compiled, f"(select resource from {CURRENT} where {own})")
 
 
 def _session(settings: Settings) -> Session:

@@ -114,15 +114,6 @@ def test_a_column_takes_its_own_type_and_the_most_restrictive_class(lake: Lake) 
     assert (table.about, table.owner) == ("One row per type of an encounter.", "the ward")
 
 
-def test_what_a_view_cannot_read_is_counted_by_the_build(lake: Lake) -> None:
-    odd = {"class": {"system": "x", "code": ["IMP"]}, "type": "no list"}
-    take(lake, patient(), encounter("e1", day(1)), encounter("e2", day(1), **odd))
-    built = build_all(lake, ["silver.stay"])["silver.stay"]
-    told = {check.name: check.broken for check in built.checks if check.broken}
-    assert told == {"fhir.stays reads $.class.code": 1, "fhir.stays reads $.type": 1}
-    assert len(rows(lake, "silver.stay")) == 1
-
-
 def test_lineage_names_the_json_paths(lake: Lake) -> None:
     edges = trace_columns(lake.catalog.table("silver.stay"), lake.catalog)
     told = {
