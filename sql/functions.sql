@@ -76,9 +76,15 @@ create macro us_core_category(extensions, extension_url) as
     lambda inner_item: inner_item.url = 'ombCategory'
   )[1].valueCoding.code;
 
--- The codes of a list of concepts, first coding of each, in the order written.
+-- The codes of a list, each once, in the order in which each is first written; empty where there are none.
+create macro fhir_once(codes) as
+  coalesce(
+    list_filter(codes, lambda code, place: code is not null and list_position(codes, code) = place), []
+  );
+
+-- All codes of a list of concepts, in that way.
 create macro fhir_codes(concepts) as
-  list_transform(concepts, lambda concept: concept.coding[1].code);
+  fhir_once(flatten(list_transform(concepts, lambda concept: list_transform(concept.coding, lambda coding: coding.code))));
 
 -- What fhir's available time rests on: 'recorded' where the source says it wrote the fact down after the time
 -- of this version, else the basis of the version's own time (updated, export or received).

@@ -18,7 +18,9 @@ checks:
     on_fail: quarantine
   - one_of: {criticality_code: [low, high, unable-to-assess]}
     on_fail: quarantine
-  - not_null: [allergy_code]
+  - expr: allergy_clinical_status_code is not null or coalesce(allergy_verification_status_code, '') = 'refuted'
+    on_fail: warn
+  - not_null: [allergy_verification_status_code, allergy_code]
     on_fail: warn
 ---*/
 select
@@ -29,7 +31,7 @@ select
   told.clinical_status_code as allergy_clinical_status_code,
   told.verification_status_code as allergy_verification_status_code,
   told.type_code as allergy_type_code,
-  told.category_codes,
+  fhir_once(told.category_codes) as category_codes,
   told.criticality_code,
   fhir_either(told.preferred_code, told.preferred_code, told.first_code) as allergy_code,
   fhir_either(told.preferred_code, told.preferred_system, told.first_system) as allergy_system,

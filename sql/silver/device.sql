@@ -10,7 +10,7 @@ checks:
     on_fail: quarantine
   - expr: expires_on is null or manufactured_on is null or expires_on >= manufactured_on
     on_fail: warn
-  - not_null: [patient_id, device_code]
+  - not_null: [device_status, device_code]
     on_fail: warn
 ---*/
 select
@@ -27,7 +27,7 @@ select
   told.device_identifier,
   told.udi as device_udi,
   told.distinct_identifier as device_distinct_identifier,
-  told.lot_number,
+  told.lot_number as device_lot_number,
   told.serial_number as device_serial_number,
   fhir_on(told.manufactured, zones.zone) as manufactured_on,
   fhir_precision(told.manufactured) as manufactured_precision,

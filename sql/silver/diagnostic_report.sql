@@ -27,7 +27,7 @@ select
   told.patient_id,
   told.encounter_id,
   told.status as diagnostic_report_status,
-  told.category_codes,
+  fhir_once(told.category_codes) as category_codes,
   fhir_either(told.preferred_code, told.preferred_code, told.first_code) as report_code,
   fhir_either(told.preferred_code, told.preferred_system, told.first_system) as report_system,
   fhir_either(told.preferred_code, told.preferred_display, told.first_display) as report_display,

@@ -23,7 +23,7 @@ select
   told.patient_id,
   told.status as goal_status,
   told.achievement_code,
-  told.category_codes,
+  fhir_once(told.category_codes) as category_codes,
   fhir_either(told.preferred_code, told.preferred_code, told.first_code) as goal_code,
   fhir_either(told.preferred_code, told.preferred_system, told.first_system) as goal_system,
   fhir_either(told.preferred_code, told.preferred_display, told.first_display) as goal_display,

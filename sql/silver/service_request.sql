@@ -30,7 +30,7 @@ select
   told.status as service_request_status,
   told.intent_code as service_request_intent_code,
   told.priority_code as service_request_priority_code,
-  told.category_codes,
+  fhir_once(told.category_codes) as category_codes,
   coalesce(told.is_prohibition, false) as is_prohibition,
   fhir_either(told.preferred_code, told.preferred_code, told.first_code) as service_code,
   fhir_either(told.preferred_code, told.preferred_system, told.first_system) as service_system,

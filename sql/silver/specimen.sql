@@ -12,6 +12,10 @@ checks:
     on_fail: quarantine
   - expr: specimen_code is not null or specimen_text is not null
     on_fail: warn
+  - expr: specimen_received_at is null or collected_at is null or specimen_received_at >= collected_at
+    on_fail: warn
+  - not_null: [specimen_status]
+    on_fail: warn
 ---*/
 select
   told.specimen_id,

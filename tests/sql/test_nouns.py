@@ -89,8 +89,23 @@ TOLD: dict[str, Resource] = {
 
 def told(noun: str, identity: str = "x1", **more: Any) -> Resource:
     """The least that a good record of the noun says, changed; None takes out."""
-    whole = {"id": identity, **TOLD[noun], **more}
+    whole = {"id": identity, **(TOLD | OLDER)[noun], **more}
     return {name: value for name, value in whole.items() if value is not None}
+
+
+OLDER = {
+    "condition": {"resourceType": "Condition", "subject": P1, "code": concept("c", SNOMED)},
+    "medication_request": {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        "subject": P1,
+        "medicationCodeableConcept": concept("m", RXNORM),
+    },
+    "observation": {"resourceType": "Observation", "status": "final", "subject": P1,
+                    "code": concept("8867-4")},
+}  # fmt: skip
+"""Nouns that have tests of their own."""
 
 
 def silver(tables: Tables, noun: str, *resources: Resource) -> str:
@@ -229,6 +244,55 @@ def test_the_code_follows_a_preference_and_no_coding_is_lost(tables: Tables, nou
     assert [text.replace("'", "") for text in found] == sorted(
         text.replace("'", "") for text in (both, "[urn:x|a]", "[|b]")
     )
+
+
+CATEGORIZED = {
+    "allergy": [("a", ["b", "a"], "[b, a]"), ("b", None, "[]")],
+    **dict.fromkeys(
+        ("condition", "medication_request", "observation", "diagnostic_report", "goal",
+         "service_request"),
+        [("a", [{"coding": [{"code": "b"}, {"system": "urn:x"}, {"code": "a"}]}, {"text": "word"},
+                {"coding": [{"code": "a", "system": "urn:x"}, {"code": "c"}]}], "[b, a, c]"),
+         ("b", None, "[]"), ("c", [], "[]")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("noun", CATEGORIZED)
+def test_the_codes_of_all_categories_stand_once_in_the_order_written(
+    tables: Tables, noun: str
+) -> None:
+    told_of = [
+        (told(noun, key, category=written), codes) for key, written, codes in CATEGORIZED[noun]
+    ]
+    name = silver(tables, noun, *(resource for resource, _ in told_of))
+    tables.holds(name, "\n".join(("category_codes", *(codes for _, codes in told_of))))
+
+
+def test_every_table_with_category_codes_is_tried_here() -> None:
+    having = {t.noun for t in CATALOG.models() if "category_codes" in t.columns}
+    assert having == set(CATEGORIZED)
+
+
+WARNED = """
+noun     | change                                                    | broke
+device   | {"status": null}                                          | device_status is present
+device   | {"type": {"text": "pump"}}                                | device_code is present
+specimen | {}                                                        | specimen_status is present
+specimen | {"collection": {"collectedDateTime": "2026-01-06T03:00:00Z"}, "receivedTime": "2026-01-06T02:00:00Z"} | specimen_received_at >=
+allergy  | {}                                                        | allergy_clinical_status_code
+allergy  | {"clinicalStatus": {"coding": [{"code": "active"}]}}      | allergy_clinical_status_code
+allergy  | {}                                                        | allergy_verification_status
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(("noun", "change", "broke"), read(WARNED)[1:])
+def test_what_a_careful_source_says_is_missed_and_the_row_stands(
+    tables: Tables, noun: str, change: str, broke: str
+) -> None:
+    name = silver(tables, noun, told(noun, **json.loads(change)))
+    tables.holds(name, f"{noun}_id\nnorth/x1")
+    assert any(broke in check for check in tables.broken(name))
 
 
 DAYS = """
