@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS, Catalog
+from lakehouse.catalog.spec import Table
 from lakehouse.settings import PROJECT
 
 CATALOG = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
@@ -80,6 +81,7 @@ class Tables:
         """Run models; rows that break a check for which they wait go to their quarantine."""
         for name in names:
             table = CATALOG.table(name)
+            self.build(*self.missing(table))
             self.show(*table.reads)
             self.db.execute(f"create or replace table {name} as {table.sql}")
             reasons = [
@@ -96,6 +98,13 @@ class Tables:
             self.db.execute(
                 f"create or replace table {name} as select * from {name} where {broke} = ''"
             )
+
+    def missing(self, table: Table) -> list[str]:
+        """The tables of the same layer that a model reads and that nobody has built or given."""
+        found = self.db.execute("select schema_name || '.' || table_name from duckdb_tables()")
+        there = {name for (name,) in found.fetchall()}
+        reads = [read for read in CATALOG.stored_reads(table) if read.layer == table.layer]
+        return [read.name for read in reads if read.name not in there]
 
     def show(self, *names: str) -> None:
         """Make the views of ViewDefinitions that are among these tables."""
