@@ -24,6 +24,24 @@ create macro fhir_reference(source, reference, target) as
     ) then source || '/' || split_part(split_part(reference, '/_history/', 1), '/', -1)
   end;
 
+-- The keys of those of a list of references that point to a `target`, in the order written; empty where there are none.
+create macro fhir_references(source, pointers, target) as
+  coalesce(
+    list_filter(
+      list_transform(pointers, lambda pointer: fhir_reference(source, pointer.reference, target)),
+      lambda target_key: target_key is not null
+    ), []
+  );
+
+-- The type of the resource that such a reference points to.
+create macro fhir_reference_type(reference) as
+  nullif(
+    regexp_extract(
+      reference,
+      '^(?:https?://[^?#]+/)?([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?$', 1
+    ), ''
+  );
+
 -- How far a FHIR date or dateTime goes: 'year', 'month', 'day' or 'second'; null where it is neither.
 -- A time of day without an offset says no instant, so it counts as a day.
 create macro fhir_precision(time_text) as
@@ -65,9 +83,19 @@ create macro fhir_preferred(codings, code_system) as
     list_filter(codings, lambda coding: coding.code is not null)[1]
   );
 
--- Every coding as FHIR's token, 'system|code', in the order written; what one column cannot show is not lost.
+-- The concept of the Medication that the record itself contains and points to by '#<id>'.
+create macro fhir_contained_medication(contained, reference) as
+  list_filter(
+    contained, lambda item: item.resourceType = 'Medication' and '#' || item.id = reference
+  )[1].code;
+
+-- Every coding that has a code as FHIR's token, 'system|code', in the order written; what one column cannot show is
+-- not lost.
 create macro fhir_tokens(codings) as
-  list_transform(codings, lambda coding: coalesce(coding.system, '') || '|' || coalesce(coding.code, ''));
+  list_transform(
+    list_filter(codings, lambda coding: coding.code is not null),
+    lambda coding: coalesce(coding.system, '') || '|' || coding.code
+  );
 
 -- The OMB category of US Core's race and ethnicity extensions; its first where there are several.
 create macro us_core_category(extensions, extension_url) as
@@ -76,9 +104,15 @@ create macro us_core_category(extensions, extension_url) as
     lambda inner_item: inner_item.url = 'ombCategory'
   )[1].valueCoding.code;
 
--- The codes of a list of concepts, first coding of each, in the order written.
+-- The codes of a list, each once, in the order in which each is first written; empty where there are none.
+create macro fhir_once(codes) as
+  coalesce(
+    list_filter(codes, lambda code, place: code is not null and list_position(codes, code) = place), []
+  );
+
+-- All codes of a list of concepts, in that way.
 create macro fhir_codes(concepts) as
-  list_transform(concepts, lambda concept: concept.coding[1].code);
+  fhir_once(flatten(list_transform(concepts, lambda concept: list_transform(concept.coding, lambda coding: coding.code))));
 
 -- What fhir's available time rests on: 'recorded' where the source says it wrote the fact down after the time
 -- of this version, else the basis of the version's own time (updated, export or received).
@@ -88,3 +122,15 @@ create macro fhir_available_basis(recorded_at, version_at, version_basis) as
 -- The rank that a version id gives: its whole number, where it is one of at most 18 digits, else null.
 create macro fhir_version_number(version_id) as
   case when regexp_full_match(version_id, '[0-9]{1,18}') then try_cast(version_id as bigint) end;
+
+-- The same tokens for codings that a view hands out as lists: those with a system in the order written, then the
+-- codes without one.
+create macro fhir_pairs(systems, codes, bare_codes) as
+  list_concat(
+    list_transform(codes, lambda code, place: systems[place] || '|' || code),
+    list_transform(bare_codes, lambda code: '|' || code)
+  );
+
+-- A part of the coding to show, of two that a view hands out: the preferred one where it has a code.
+create macro fhir_either(preferred_code, preferred_part, first_part) as
+  case when preferred_code is not null then preferred_part else first_part end;

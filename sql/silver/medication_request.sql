@@ -1,7 +1,7 @@
 /*---
 about: >
-  One row per order or prescription of a medication; the code is null where the order only points to a Medication
-  record.
+  One row per order or prescription of a medication. The code is that of the order itself, else that of the
+  Medication that it contains or points to; it is null while the source has not sent that one.
 key: [medication_request_id]
 write: merge
 by: {medication_request_id: resource_id}
@@ -23,6 +23,8 @@ checks:
   - not_null: [authored_precision]
     on_fail: warn
 ---*/
+-- silver.medication is a reference table: any change of it rebuilds this table whole, a full build's cost once per
+-- delivery with new or changed medications and nothing else. A late Medication so corrects the orders before it.
 with told as (
   select
     current.resource_id,
@@ -40,6 +42,11 @@ with told as (
         "coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"
       },
       "medicationReference": {"reference": "VARCHAR"},
+      "contained": [{
+        "resourceType": "VARCHAR",
+        "id": "VARCHAR",
+        "code": {"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"}
+      }],
       "encounter": {"reference": "VARCHAR"},
       "authoredOn": "VARCHAR"
     }') as record,
@@ -52,38 +59,51 @@ with told as (
   where current.resource_type = 'MedicationRequest'
 ),
 
+concept_told as (
+  select
+    *,
+    coalesce(
+      record.medicationCodeableConcept,
+      fhir_contained_medication(record.contained, record.medicationReference.reference)
+    ) as concept,
+    fhir_reference(source, record.medicationReference.reference, 'Medication') as medication_id
+  from told
+),
+
 chosen as (
   select
     *,
-    fhir_preferred(
-      record.medicationCodeableConcept.coding, 'http://www.nlm.nih.gov/research/umls/rxnorm'
-    ) as coded
-  from told
+    fhir_preferred(concept.coding, 'http://www.nlm.nih.gov/research/umls/rxnorm') as coded,
+    case when concept is null then medication_id end as asked_id
+  from concept_told
 )
 
 select
-  resource_id as medication_request_id,
-  source,
-  patient_id,
-  fhir_reference(source, record.encounter.reference, 'Encounter') as encounter_id,
-  record.status as medication_request_status,
-  record.intent as intent_code,
-  fhir_codes(record.category) as category_codes,
-  coalesce(record.doNotPerform, false) as is_prohibition,
-  coded.code as medication_code,
-  coded.system as medication_system,
-  coded.display as medication_display,
-  record.medicationCodeableConcept.text as medication_text,
-  fhir_tokens(record.medicationCodeableConcept.coding) as codings,
-  fhir_reference(source, record.medicationReference.reference, 'Medication') as medication_id,
-  fhir_at(record.authoredOn) as authored_at,
-  fhir_on(record.authoredOn, zone) as authored_on,
-  fhir_precision(record.authoredOn) as authored_precision,
-  version_at as available_at,
-  version_basis as available_basis,
-  _object,
-  _sequence,
-  _line,
-  _entry
+  chosen.resource_id as medication_request_id,
+  chosen.source,
+  chosen.patient_id,
+  fhir_reference(chosen.source, chosen.record.encounter.reference, 'Encounter') as encounter_id,
+  chosen.record.status as medication_request_status,
+  chosen.record.intent as intent_code,
+  fhir_codes(chosen.record.category) as category_codes,
+  coalesce(chosen.record.doNotPerform, false) as is_prohibition,
+  coalesce(chosen.coded.code, known.medication_code) as medication_code,
+  coalesce(chosen.coded.system, known.medication_system) as medication_system,
+  coalesce(chosen.coded.display, known.medication_display) as medication_display,
+  coalesce(chosen.concept.text, known.medication_text) as medication_text,
+  coalesce(fhir_tokens(chosen.concept.coding), known.codings) as codings,
+  chosen.medication_id,
+  fhir_at(chosen.record.authoredOn) as authored_at,
+  fhir_on(chosen.record.authoredOn, chosen.zone) as authored_on,
+  fhir_precision(chosen.record.authoredOn) as authored_precision,
+  greatest(chosen.version_at, known.available_at) as available_at,
+  case
+    when known.available_at > chosen.version_at then known.available_basis else chosen.version_basis
+  end as available_basis,
+  chosen._object,
+  chosen._sequence,
+  chosen._line,
+  chosen._entry
 from chosen
-where record.status is distinct from 'entered-in-error'
+left join silver.medication as known on known.medication_id = chosen.asked_id
+where chosen.record.status is distinct from 'entered-in-error'

@@ -31,7 +31,6 @@ with told as (
     zones.zone,
     fhir_shape(current.resource, '{
       "status": "VARCHAR",
-      "category": {"coding": [{"code": "VARCHAR"}]},
       "code": {"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"},
       "encounter": {"reference": "VARCHAR"},
       "performedDateTime": "VARCHAR",

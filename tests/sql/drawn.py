@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-import zlib
 import re
+import zlib
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS, Catalog
+from lakehouse.catalog.spec import Table
 from lakehouse.settings import PROJECT
 
 CATALOG = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
@@ -80,6 +81,8 @@ class Tables:
         """Run models; rows that break a check for which they wait go to their quarantine."""
         for name in names:
             table = CATALOG.table(name)
+            self.build(*self.missing(table))
+            self.show(*table.reads)
             self.db.execute(f"create or replace table {name} as {table.sql}")
             reasons = [
                 f"case when {check.broken} then '{check.name.replace(chr(39), chr(39) * 2)}' end"
@@ -95,6 +98,19 @@ class Tables:
             self.db.execute(
                 f"create or replace table {name} as select * from {name} where {broke} = ''"
             )
+
+    def missing(self, table: Table) -> list[str]:
+        """The tables of the same layer that a model reads and that nobody has built or given."""
+        found = self.db.execute("select schema_name || '.' || table_name from duckdb_tables()")
+        there = {name for (name,) in found.fetchall()}
+        reads = [read for read in CATALOG.stored_reads(table) if read.layer == table.layer]
+        return [read.name for read in reads if read.name not in there]
+
+    def show(self, *names: str) -> None:
+        """Make the views of ViewDefinitions that are among these tables."""
+        for table in map(CATALOG.tables.get, names):
+            if table and table.definition:
+                self.db.execute(f"create or replace view {table.name} as {table.sql}")
 
     def broken(self, name: str) -> dict[str, int]:
         """How many rows break each check that only warns or that fails the build."""
@@ -140,8 +156,9 @@ class Tables:
         kind, identity = resource["resourceType"], resource["id"]
         meta = resource.get("meta", {})
         content = {**resource, "meta": None}
-        subject = resource.get("subject", {}).get("reference", "")
-        found = PATIENT.search(subject)
+        told = (resource.get(name) for name in ("subject", "patient", "beneficiary"))
+        subject = next((one for one in told if one), {})
+        found = PATIENT.search(subject.get("reference", ""))
         patient = identity if kind == "Patient" else found and found[1]
         return {
             "source": source,

@@ -29,7 +29,9 @@ def loaded(name: str) -> Tables:
                 'north/' || case
                     when json ->> 'resourceType' = 'Patient' then json ->> 'id'
                     else nullif(regexp_extract(
-                        coalesce(json ->> '$.subject.reference', json ->> '$.patient.reference'),
+                        coalesce(
+                            json ->> '$.subject.reference', json ->> '$.patient.reference',
+                            json ->> '$.beneficiary.reference'),
                         '^Patient/(.*)$', 1), '')
                 end,
                 timestamptz '2026-11-01 00:00:00+00', 'received', false, sha256(json)::blob, json,
@@ -63,6 +65,29 @@ def counts(tables: Tables) -> dict[str, int]:
 
 def test_synthea600_gives_a_row_for_each_record_and_value(synthea: Tables) -> None:
     assert counts(synthea) == {
+        "silver.allergy": 374,
+        "silver.care_plan": 1769,
+        "silver.care_team": 0,
+        "silver.coverage": 0,
+        "silver.device": 0,
+        "silver.diagnostic_report": 6262,
+        "silver.document_attachment": 0,
+        "silver.document_reference": 0,
+        "silver.goal": 1147,
+        "silver.imaging_study": 332,
+        "silver.immunization": 7389,
+        "silver.organization": 102,
+        "silver.practitioner": 102,
+        "silver.practitioner_role": 0,
+        "silver.related_person": 0,
+        "silver.service_request": 0,
+        "silver.specimen": 0,
+        "silver.claim": 22810,
+        "silver.medication": 0,
+        "silver.medication_administration": 0,
+        "silver.patient_link": 0,
+        "silver.provenance": 0,
+        "silver.questionnaire_response": 0,
         "silver.condition": 4546,
         "silver.encounter": 18098,
         "silver.location": 0,
@@ -80,6 +105,29 @@ def test_synthea600_gives_a_row_for_each_record_and_value(synthea: Tables) -> No
 
 def test_bulk10_gives_a_row_for_each_record_it_has(bulk: Tables) -> None:
     assert counts(bulk) == {
+        "silver.allergy": 11,
+        "silver.care_plan": 0,
+        "silver.care_team": 0,
+        "silver.coverage": 0,
+        "silver.device": 16,
+        "silver.diagnostic_report": 0,
+        "silver.document_attachment": 1215,
+        "silver.document_reference": 1215,
+        "silver.goal": 0,
+        "silver.imaging_study": 0,
+        "silver.immunization": 161,
+        "silver.organization": 43,
+        "silver.practitioner": 43,
+        "silver.practitioner_role": 43,
+        "silver.related_person": 0,
+        "silver.service_request": 0,
+        "silver.specimen": 0,
+        "silver.claim": 0,
+        "silver.medication": 0,
+        "silver.medication_administration": 0,
+        "silver.patient_link": 0,
+        "silver.provenance": 0,
+        "silver.questionnaire_response": 0,
         "silver.condition": 555,
         "silver.encounter": 1215,
         "silver.location": 44,

@@ -104,8 +104,8 @@ def test_a_condition_has_its_states_codes_and_times(tables: Tables) -> None:
     tables.holds(
         "silver.condition",
         """
-        clinical_status_code | verification_status_code | category_codes            | encounter_id
-        active               | confirmed                | [problem-list-item, NULL] | north/e1
+        clinical_status_code | verification_status_code | category_codes      | encounter_id
+        active               | confirmed                | [problem-list-item] | north/e1
         """,
     )
     tables.holds(

@@ -7,6 +7,8 @@ import pytest
 
 from lakehouse.catalog.spec import Table
 from tests.sql.drawn import CATALOG, Tables
+from tests.sql.fhir import Resource
+from tests.sql.test_nouns import MANY, TOLD, told
 from tests.sql.test_sample import ZONES, receive, write_sample
 
 BY_UNIT = [table for table in CATALOG.models() if table.by]
@@ -14,22 +16,29 @@ BY_UNIT = [table for table in CATALOG.models() if table.by]
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
-    """Two exports of both sites, and all models built from them."""
+    """Two exports of both sites, some records of types that these lack, and all models built."""
     tables = Tables()
     for export in (1, 2):
         for site, zone in ZONES.items():
             place: Path = tmp_path_factory.mktemp(site)
             write_sample(place, site=site, patients=20, seed=3, export=export, zone=zone)
             receive(tables, place, site)
+    tables.tell(*more_records(), at="2026-11-01T00:00:00Z")
     tables.build(*(table.name for table in CATALOG.models()))
     yield tables
     tables.db.close()
 
 
+def more_records() -> Iterator[Resource]:
+    for noun in TOLD | MANY:
+        for number in range(9):
+            yield told(noun, f"{noun.replace('_', '-')}-{number}")
+
+
 def over_units(lake: Tables, table: Table, share: int) -> None:
     """Fill `part` with the model's rows over each seventh unit, and `whole` with what is stored."""
     assert table.by
-    reads = CATALOG.stored_reads(table)
+    reads = [read for read in CATALOG.stored_reads(table) if table.by.source in read.columns]
     chosen = f"hash({{}}) % 7 = {share}"
     for read in reads:
         lake.db.execute(f"alter table {read.name} rename to kept_{read.noun}")

@@ -14,7 +14,8 @@ def places(site: Site) -> Iterator[Record]:
     """The organizations and wards of a site; other sites use the same ids for theirs."""
     for identity, name in (("hospital", "General Hospital"), ("partner", "Partner Clinic")):
         named = f"{site.name.title()} {name}"
-        yield Record({"resourceType": "Organization", "id": identity, "name": named}, 1, 0)
+        body = {"resourceType": "Organization", "id": identity, "active": True, "name": named}
+        yield Record(body, 1, 0)
     for ward, name in WARDS.items():
         owner = "partner" if ward == "rehab" else "hospital"
         body = {
