@@ -6,6 +6,7 @@ about: >
 key: [medication_administration_id]
 write: merge
 by: {medication_administration_id: resource_id}
+resources: [MedicationAdministration]
 owner: clinical-data
 keep: 10 years
 checks:
