@@ -1,0 +1,141 @@
+"""`python -m tests.bench.growth`: what a day costs on a lake, and on one that holds ten times as much.
+
+A lake of some copies of an export, each re-keyed on the fly, takes the arrivals of a few days, then a change of one in
+a hundred patients. The same days arrive in a lake of ten times as many copies.
+"""
+
+import argparse
+import gzip
+import json
+import random
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bench.increment import land, logs, rewritten, run
+from tests.bench.measure import SYNTHEA, Cost, median, say, scratch, show, show_machine
+from tests.bench.second import MODELLED, read, subject, write, write_second
+
+AT = "2026-11-{:02d}T00:00:00+00:00"
+DAYS = 3
+_UUID = re.compile(rb"[0-9a-f]{8}(?=-[0-9a-f]{4}-[0-9a-f]{4}-)")
+
+Resource = dict[str, Any]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=SYNTHEA, help="folder of NDJSON files")
+    parser.add_argument("--copies", type=int, default=8, help="in the smaller lake")
+    parser.add_argument("--times", type=int, default=10, help="so many more in the larger one")
+    parser.add_argument("--encounters", type=int, default=40, help="that arrive in a day")
+    told = parser.parse_args(arguments)
+    say("## Growth")
+    if not told.data.is_dir():
+        say(f"skipped: {told.data.name} is not here (--data names another export)\n")
+        return
+    show_machine()
+    with scratch() as folder:
+        days = list(write_days(folder, told.data, told.encounters))
+        small = measure(folder / "small", told.data, told.copies, days)
+        one_in_hundred(folder, told.data, told.copies)
+        large = measure(folder / "large", told.data, told.copies * told.times, days)
+    say(f"a day on {told.times} times as much: {large / small:.2f} times the CPU\n")
+
+
+def measure(place: Path, export: Path, copies: int, days: list[Path]) -> float:
+    """Fill a lake, let some days arrive, and print the costs; CPU seconds of a day, net."""
+    whole = Cost(0, 0, 0)
+    for number in range(copies):
+        copied = rekeyed(place / "copy", export, number)
+        whole += land(place, copied, AT.format(1))
+        remove(copied)
+    whole += run(place, AT.format(1))
+    wrote = {log: rewritten(log, place / "lake", place / "lake") for log in logs(place / "lake")}
+    empty, arrived = [run(place, AT.format(2)) for _ in range(DAYS)], []
+    for number, day in enumerate(days, 3):
+        landed = land(place, day, AT.format(number))
+        arrived.append(landed + run(place, AT.format(number)))
+    report(f"{copies} copies", whole, median(empty), median(arrived))
+    again = {log: rewritten(log, place / "lake", place / "lake") for log in wrote}
+    told = [(was[0], was[1], was[2], now[1] - was[1], now[2] - was[2]) for was, now in
+            zip(wrote.values(), again.values(), strict=True)]  # fmt: skip
+    show(("table", "files", "MB", f"files written in {DAYS} days", "MB"), told)
+    return median(arrived).cpu - median(empty).cpu
+
+
+def one_in_hundred(folder: Path, export: Path, copies: int) -> None:
+    """Change one in a hundred patients of each copy, and print what that costs."""
+    place, second = folder / "small", folder / "second"
+    write_second(export, second, 0.01)
+    empty = run(place, AT.format(10))
+    cost = Cost(0, 0, 0)
+    for number in range(copies):
+        changed = rekeyed(folder / "changed", second, number)
+        cost += land(place, changed, AT.format(11))
+        remove(changed)
+    report("one in 100 patients", Cost(0, 0, 0), empty, cost + run(place, AT.format(11)))
+
+
+def report(name: str, whole: Cost, empty: Cost, cost: Cost) -> None:
+    """Print the costs, and what the change cost net of a run that finds nothing."""
+    rows = {"all of it, first": whole, "run, nothing new": empty, "land and run": cost}
+    told = ((f"{name}: {what}", c.wall, c.cpu, round(c.peak)) for what, c in rows.items() if c.cpu)
+    show(("", "wall s", "CPU s", "peak MiB"), told)
+    share = f", {(cost.cpu - empty.cpu) / whole.cpu:.2%} of the first" if whole.cpu else ""
+    say(f"net of an empty run: {cost.cpu - empty.cpu:.2f} CPU s{share}\n")
+
+
+def rekeyed(target: Path, export: Path, number: int) -> Path:
+    """A copy of an export in which every id is another one, the same for the same number."""
+    target.mkdir(parents=True, exist_ok=True)
+    mask = number * 0x9E3779B1 & 0xFFFFFFFF
+    for path in sorted(export.glob("*.ndjson.gz")):
+        text = gzip.decompress(path.read_bytes())
+        moved = _UUID.sub(lambda found: b"%08x" % (int(found[0], 16) ^ mask), text)
+        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+        (target / path.name).write_bytes(packer.compress(moved) + packer.flush())
+    return target
+
+
+def remove(folder: Path) -> None:
+    """Take away the files of a copy."""
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def write_days(folder: Path, export: Path, encounters: int) -> Iterator[Path]:
+    """Exports of what some days bring: encounters that are new, with all that belongs to them."""
+    records = {kind: list(read(export, kind)) for kind in MODELLED}
+    keys = [record["id"] for record in records["Encounter"]]
+    for number in range(DAYS):
+        chosen = set(random.Random(number).sample(keys, encounters))
+        day = folder / f"day{number}"
+        day.mkdir()
+        for kind, found in records.items():
+            new = [r for r in found if kind != "Patient" and _encounter(r) in chosen]
+            write(day / f"{kind}.ndjson.gz", [_anew(r, number) for r in new])
+        yield day
+
+
+def _encounter(resource: Resource) -> str:
+    if resource["resourceType"] == "Encounter":
+        return str(resource["id"])
+    return str(resource.get("encounter", {}).get("reference", "")).rpartition("/")[2]
+
+
+def _anew(resource: Resource, number: int) -> Resource:
+    """The same resource with an id of its own; its encounter's changes alike, its patient's not."""
+    text = json.dumps(resource)
+    for key in {str(resource["id"]), _encounter(resource)}:
+        text = text.replace(key, f"day{number}-{key[7:]}")
+    told: Resource = json.loads(text)
+    if "subject" in told:
+        told["subject"] = {"reference": f"Patient/{subject(resource)}"}
+    return told
+
+
+if __name__ == "__main__":
+    main()
