@@ -283,7 +283,8 @@ class _Build:
         """Commit what turns the stored rows of the changed units into `rows`, where anything does;
         how many rows were written, and how many deleted."""
         changed = self._diff(stored, rows, key)
-        is_all_new = not self._engine.count(f"select count(*) from {STORED}")
+        met = f"select count(*) from {CHANGE} semi join {STORED} using ({', '.join(key)})"
+        is_all_new = not self._engine.count(met)
         deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
         if changed > _MOST_MERGED:
             self._attach_stored(stored, changed=False)

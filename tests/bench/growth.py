@@ -9,13 +9,14 @@ import gzip
 import json
 import random
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.bench.increment import land, logs, rewritten, run
-from tests.bench.measure import SYNTHEA, Cost, median, say, scratch, show, show_machine
+from tests.bench.measure import FEED, SYNTHEA, Cost, median, say, scratch, show, show_machine
 from tests.bench.second import MODELLED, read, subject, write, write_second
 
 AT = "2026-11-{:02d}T00:00:00+00:00"
@@ -56,8 +57,8 @@ def measure(place: Path, export: Path, copies: int, days: list[Path]) -> float:
     wrote = {log: rewritten(log, place / "lake", place / "lake") for log in logs(place / "lake")}
     empty, arrived = [run(place, AT.format(2)) for _ in range(DAYS)], []
     for number, day in enumerate(days, 3):
-        landed = land(place, day, AT.format(number))
-        arrived.append(landed + run(place, AT.format(number)))
+        shutil.copytree(day, place / "home" / "inbox" / FEED, dirs_exist_ok=True)
+        arrived.append(run(place, AT.format(number)))
     report(f"{copies} copies", whole, median(empty), median(arrived))
     again = {log: rewritten(log, place / "lake", place / "lake") for log in wrote}
     told = [(was[0], was[1], was[2], now[1] - was[1], now[2] - was[2]) for was, now in
@@ -107,16 +108,16 @@ def remove(folder: Path) -> None:
 
 
 def write_days(folder: Path, export: Path, encounters: int) -> Iterator[Path]:
-    """Exports of what some days bring: encounters that are new, with all that belongs to them."""
+    """Exports of what some days bring: encounters of that day, with all that belongs to them."""
     records = {kind: list(read(export, kind)) for kind in MODELLED}
-    keys = [record["id"] for record in records["Encounter"]]
     for number in range(DAYS):
-        chosen = set(random.Random(number).sample(keys, encounters))
+        some = random.Random(number).sample(records["Encounter"], encounters)
+        began = {str(r["id"]): str(r["period"]["start"])[:10] for r in some}
         day = folder / f"day{number}"
         day.mkdir()
         for kind, found in records.items():
-            new = [r for r in found if kind != "Patient" and _encounter(r) in chosen]
-            write(day / f"{kind}.ndjson.gz", [_anew(r, number) for r in new])
+            new = [r for r in found if kind != "Patient" and _encounter(r) in began]
+            write(day / f"{kind}.ndjson.gz", [_anew(r, number, began[_encounter(r)]) for r in new])
         yield day
 
 
@@ -126,9 +127,10 @@ def _encounter(resource: Resource) -> str:
     return str(resource.get("encounter", {}).get("reference", "")).rpartition("/")[2]
 
 
-def _anew(resource: Resource, number: int) -> Resource:
-    """The same resource with an id of its own; its encounter's changes alike, its patient's not."""
-    text = json.dumps(resource)
+def _anew(resource: Resource, number: int, began: str) -> Resource:
+    """The same resource of that day, with an id of its own; its encounter's changes alike, its
+    patient's not."""
+    text = json.dumps(resource).replace(began, AT.format(number + 3)[:10])
     for key in {str(resource["id"]), _encounter(resource)}:
         text = text.replace(key, f"day{number}-{key[7:]}")
     told: Resource = json.loads(text)

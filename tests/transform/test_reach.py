@@ -102,6 +102,22 @@ def test_what_is_all_new_is_added_and_nothing_is_rewritten(lake: Lake) -> None:
     assert len(rows(lake, SILVER)) == 2
 
 
+def test_new_rows_of_a_patient_with_older_ones_are_added_and_nothing_is_rewritten(
+    lake: Lake,
+) -> None:
+    take(lake, pulse("o1", day(1)))
+    build_all(lake, [SILVER, GOLD])
+    take(lake, pulse("o2", day(2), effectiveDateTime="2026-01-04T08:00:00Z"))
+    assert {built.written for built in build_all(lake, [SILVER, GOLD]).values()} == {1}
+    commit = lake.open(GOLD).history()[0]
+    assert (commit.operation, commit.files_removed) == ("WRITE", 0)
+    # what changes a row that is there, is merged
+    take(lake, pulse("o3", day(3), effectiveDateTime="2026-01-04T09:00:00Z", value=90))
+    build_all(lake, [SILVER, GOLD])
+    assert lake.open(GOLD).history()[0].operation == "MERGE"
+    assert len(rows(lake, GOLD)) == 2
+
+
 entries = st.sets(st.tuples(st.integers(0, 500), st.integers(0, 9)).map(lambda t: (t[0], sum(t))))
 
 
