@@ -87,7 +87,11 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the lake: `layer.noun` in SQL, in Airflow and in lineage."""
+    """One table of the lake: `layer.noun` in SQL, in Airflow and in lineage.
+
+    A view `across` units has rows that other records decide too: what is recomputed by unit may not
+    read it.
+    """
 
     name: str
     about: str
@@ -104,6 +108,7 @@ class Table:
     checks: tuple[Check, ...] = ()
     uses_as_of: bool = False
     constants: Mapping[str, str] | None = None
+    across: bool = False
     definition: "Definition | None" = None
 
     @property
