@@ -73,6 +73,8 @@ def _river_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> No
     pulling = add("pull", _pull, "Fetch what a feed's FHIR server has into the feed's inbox.")
     pulling.add_argument("feed", metavar="FEED")
     pulling.add_argument("--full", action="store_true", help="everything, not what has changed")
+    about = "Say that what a feed's last complete export lacks is gone; the next load deletes it."
+    add("accept-missing", _accept_missing, about).add_argument("feed", metavar="FEED")
     run = add("run", _run, "Pull, land, load and build in this process, without Airflow.")
     run.add_argument("--feed", action="append", default=[], help="only this feed; repeatable")
     run.add_argument("--table", action="append", default=[], help="only this table; repeatable")
@@ -197,6 +199,14 @@ def _pull(settings: Settings, told: argparse.Namespace) -> None:
 
     received = pull(settings, told.feed, full=told.full)
     say(f"{told.feed}: pulled {received.files} files, {received.bytes} bytes")
+
+
+def _accept_missing(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.transform.river import accept_missing
+
+    landed = accept_missing(settings, told.feed)
+    said = "accepted" if landed.sequences else "had been accepted"
+    say(f"{told.feed}: {said}; the next load deletes what the export lacks")
 
 
 def _run(settings: Settings, told: argparse.Namespace) -> None:

@@ -37,8 +37,8 @@ def _matches(pattern: str) -> Callable[[object], bool]:
 _name = _matches(r"[a-z][a-z0-9_.:-]{0,99}")
 _class = _matches(r"[A-Z][A-Za-z]{0,79}")
 _NUMBERS = (
-    "attempt", "blank", "bytes", "count", "deleted", "files", "good", "line", "offset", "pid",
-    "port", "quarantined", "records", "refused", "restarts", "rows", "seconds", "sequence",
+    "attempt", "blank", "bytes", "count", "deleted", "files", "good", "line", "missing", "offset",
+    "pid", "port", "quarantined", "records", "refused", "restarts", "rows", "seconds", "sequence",
     "unchanged", "version", "written",
 )  # fmt: skip
 _NAMES = ("component", "feed", "job", "layer", "mode", "role", "table")

@@ -134,3 +134,153 @@ create macro fhir_pairs(systems, codes, bare_codes) as
 -- A part of the coding to show, of two that a view hands out: the preferred one where it has a code.
 create macro fhir_either(preferred_code, preferred_part, first_part) as
   case when preferred_code is not null then preferred_part else first_part end;
+
+-- The members of a resource in which references may stand, each with its JSON; always the contained resources.
+create macro fhir_members(resource) as
+  list_filter(
+    map_entries(json_transform(resource, '"MAP(VARCHAR, JSON)"')),
+    lambda member: member.key = 'contained'
+      or contains(member.value, '"reference"')
+      or contains(member.value, '"identifier"')
+  );
+
+-- True for a FHIR Reference, of a JSON object: one with a `reference`, or with an identifier and nothing that a Reference has not.
+-- An Expression, which has a `reference` too, has a language.
+create macro fhir_is_reference(json) as
+  (json_type(json, '$.reference') = 'VARCHAR' and not json_exists(json, '$.language'))
+  or (
+    json_type(json, '$.identifier') = 'OBJECT'
+    and list_has_all(['id', 'extension', 'type', '_type', 'identifier', 'display', '_display'], json_keys(json))
+    and coalesce(json_type(json, '$.type'), 'VARCHAR') = 'VARCHAR'
+  );
+
+-- What a Reference says of its target.
+create macro fhir_told(json) as
+  json_transform(json, '{
+    "reference": "VARCHAR", "type": "VARCHAR", "identifier": {"system": "VARCHAR", "value": "VARCHAR"}
+  }');
+
+-- How a Reference names its target (FHIR R4 §2.3.0.1); 'other' is a text that names none.
+create macro fhir_reference_kind(reference) as
+  case
+    when regexp_full_match(reference, '[A-Z][A-Za-z]{1,63}/[^/|?#\s]{1,255}') then 'relative'
+    when starts_with(reference, '#') then 'contained'
+    when regexp_full_match(reference, 'urn:(?:uuid|oid):\S+') then 'urn'
+    when regexp_full_match(reference, '(?:https?://[^?#]+/)?[A-Z][A-Za-z]{1,63}\?.*') then 'conditional'
+    when regexp_full_match(
+      reference, '(?:https?://[^?#]+/)?[A-Z][A-Za-z]{1,63}/[^/|?#\s]{1,255}/_history/[^/|?#\s]{1,64}'
+    ) then 'versioned'
+    when regexp_full_match(reference, 'https?://\S+') then 'absolute'
+    when reference is not null then 'other'
+    else 'identifier'
+  end;
+
+-- The 'Type/id' at the end of a literal reference, relative or absolute, with a version or without; else empty.
+create macro fhir_literal(reference) as
+  regexp_extract(split_part(reference, '/_history/', 1), '(?:^|/)([A-Z][A-Za-z]{1,63}/[^/|?#\s]{1,255})$', 1);
+
+-- The token of a conditional reference that asks for an identifier and nothing else, 'system|value' or 'value';
+-- else empty.
+create macro fhir_token(reference) as
+  url_decode(regexp_extract(reference, '\?identifier=([^&#]+)$', 1));
+
+-- The type that a Reference names, of which its own text knows best; null where it names none.
+create macro fhir_target_type(kind, told) as
+  nullif(
+    case kind
+      when 'relative' then split_part(told.reference, '/', 1)
+      when 'versioned' then split_part(fhir_literal(told.reference), '/', 1)
+      when 'absolute' then split_part(fhir_literal(told.reference), '/', 1)
+      when 'conditional' then regexp_extract(told.reference, '([A-Z][A-Za-z]{1,63})\?', 1)
+      else split_part(told.type, '/', -1)
+    end,
+    ''
+  );
+
+-- The id that a Reference names; null where it names none. A record that came in a Bundle without an id has that of
+-- its urn.
+create macro fhir_target_key(source, kind, told) as
+  source || '/' || nullif(
+    case kind
+      when 'relative' then split_part(told.reference, '/', 2)
+      when 'versioned' then split_part(fhir_literal(told.reference), '/', 2)
+      when 'absolute' then split_part(fhir_literal(told.reference), '/', 2)
+      when 'urn' then split_part(told.reference, ':', -1)
+    end,
+    ''
+  );
+
+-- The identifier by which a Reference asks for its target, else null: its value, and its system, where null is any
+-- and empty is none. A urn is an identifier of the system that FHIR has for addresses.
+create macro fhir_target_value(kind, told) as
+  nullif(
+    case kind
+      when 'identifier' then told.identifier.value
+      when 'urn' then told.reference
+      when 'conditional'
+        then substr(fhir_token(told.reference), 1 + strpos(fhir_token(told.reference), '|'))
+    end,
+    ''
+  );
+
+create macro fhir_target_system(kind, told) as
+  case kind
+    when 'identifier' then coalesce(told.identifier.system, '')
+    when 'urn' then 'urn:ietf:rfc:3986'
+    when 'conditional'
+      then case
+        when contains(fhir_token(told.reference), '|') then split_part(fhir_token(told.reference), '|', 1)
+      end
+  end;
+
+-- The version that a reference names, which does not decide what it points to.
+create macro fhir_target_version(kind, told) as
+  case when kind = 'versioned' then split_part(told.reference, '/_history/', 2) end;
+
+-- The contained resources among the members of a resource, and the resource itself under an empty id.
+create macro fhir_contained(resource_type, resource_id, members) as
+  list_concat(
+    [{id: '', type: resource_type, key: resource_id}],
+    list_transform(
+      json_transform(
+        list_filter(members, lambda member: member.key = 'contained')[1].value,
+        '[{"resourceType": "VARCHAR", "id": "VARCHAR"}]'
+      ),
+      lambda held: {id: held.id, type: held.resourceType, key: resource_id || '#' || held.id}
+    )
+  );
+
+-- One target as such a list.
+create macro fhir_target(target_type, target_key) as
+  [{id: '', type: target_type, key: target_key}];
+
+-- Those among them that a reference '#id' names.
+create macro fhir_contained_in(contained, reference) as
+  list_filter(contained, lambda held: held.id = substr(reference, 2));
+
+-- False for a text of JSON in which no Reference can ask by urn or by identifier; to be told without reading the JSON.
+-- What is escaped may be anything.
+create macro fhir_may_ask(resource) as
+  contains(resource, '?identifier=') or contains(resource, 'urn:') or contains(resource, '\u')
+  or case when contains(resource, '"identifier"') then regexp_matches(resource, '"identifier"\s*:\s*\{') end;
+
+-- What the number of its targets makes of a reference.
+create macro fhir_reference_status(n_target) as
+  case n_target when 0 then 'dangling' when 1 then 'resolved' else 'ambiguous' end;
+
+-- The identifiers of a resource, of which most types may have several and some have one.
+create macro fhir_identifiers(resource) as
+  json_transform(
+    case json_type(resource, '$.identifier')
+      when 'ARRAY' then json_extract(resource, '$.identifier')
+      when 'OBJECT' then json_array(json_extract(resource, '$.identifier'))
+    end,
+    '[{"use": "VARCHAR", "system": "VARCHAR", "value": "VARCHAR"}]'
+  );
+
+-- The path of an element below a member of a resource; and a path without its places.
+create macro fhir_element_path(member, path) as
+  member || substr(path, 2);
+
+create macro fhir_element(element_path) as
+  regexp_replace(element_path, '\[\d+\]', '', 'g');

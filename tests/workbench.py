@@ -98,7 +98,7 @@ def ingest(lake: Lake, feed: str = "north_ehr") -> Loaded:
     total = Loaded()
     for batch in pending(lake, declared):
         loaded = load(lake, batch)
-        for part in ("records", "good", "unchanged", "quarantined", "blank"):
+        for part in ("records", "good", "unchanged", "quarantined", "blank", "missing"):
             setattr(total, part, getattr(total, part) + getattr(loaded, part))
     return total
 

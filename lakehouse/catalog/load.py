@@ -51,17 +51,9 @@ _NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _READS = re.compile(rf"\b(?:{'|'.join(LAYERS)})\.[a-z_]\w*")
 _MACRO = re.compile(r"create macro (\w+)\s*\(.*?;", re.S | re.I)
 _SQL_KEYS = {
-    "about",
-    "owner",
-    "keep",
-    "write",
-    "key",
-    "columns",
-    "by",
-    "checks",
-    "constants",
+    "about", "owner", "keep", "write", "key", "columns", "by", "checks", "constants", "across",
     "resources",
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +106,13 @@ class Catalog:
             through = self.stored_reads(read) if read.write is Write.VIEW else [read]
             found |= {t.name: t for t in through}
         return [found[name] for name in sorted(found)]
+
+    def views_across(self, table: Table) -> list[str]:
+        """The views across units that a table reads, itself or through views."""
+        views = [self.tables[name] for name in table.reads if name in self.tables]
+        views = [view for view in views if view.write is Write.VIEW]
+        own = [view.name for view in views if view.across]
+        return own + [name for view in views for name in self.views_across(view)]
 
     def code_reads(self, table: Table) -> list[str]:
         """The code lists that a model reads, itself or through views."""
@@ -225,6 +224,11 @@ def _refuse_unknown(table: Table, catalog: Catalog) -> None:
     for name in table.reads:
         if name not in catalog.tables and name not in catalog.codes and name != SOURCES:
             raise SpecError(f"{table.path}: it reads {name}, which nothing declares")
+    if table.by and (across := catalog.views_across(table)):
+        raise SpecError(
+            f"{table.path}: {across[0]} joins records across the units that by names",
+            hint="leave `by` out: the table is then rebuilt whole",
+        )
 
 
 def _files(roots: Iterable[Path], *patterns: str) -> list[Path]:
@@ -332,6 +336,7 @@ def _from_front(path: Path, meta: dict[str, Any], sql: str, macros: Mapping[str,
         uses_as_of="$as_of" in bare,
         constants=meta.get("constants"),
         resources=_resources(path, meta.get("resources", [])),
+        across=meta.get("across") is True,
     )
 
 

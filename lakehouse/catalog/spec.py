@@ -91,6 +91,8 @@ class Table:
 
     `resources` are the FHIR resource types that it may see of bronze, directly or through
     fhir.resource; none named means all.
+    A view `across` units has rows that other records decide too: what is recomputed by unit may not
+    read it.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Table:
     uses_as_of: bool = False
     constants: Mapping[str, str] | None = None
     resources: tuple[str, ...] = ()
+    across: bool = False
     definition: "Definition | None" = None
 
     @property

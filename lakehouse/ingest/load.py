@@ -5,12 +5,14 @@ import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any, Self, cast
 
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.ingest.landing import LEDGER, object_key
 from lakehouse.ingest.origin import Origin, Parsed, Reader, joined
+from lakehouse.ingest.reconcile import find_complete, reconcile
 from lakehouse.ingest.stage import Selected, Stage
 from lakehouse.ingest.versions import Arrivals
 from lakehouse.lineage import collect
@@ -45,13 +47,15 @@ class Batch:
 
 @dataclass(slots=True)
 class Loaded:
-    """What loading did. good + unchanged + quarantined + blank = records."""
+    """What loading did. good + unchanged + quarantined + blank = records. `missing` deletes were
+    made of records that a complete export lacks; nobody sent those."""
 
     records: int = 0
     good: int = 0
     unchanged: int = 0
     quarantined: int = 0
     blank: int = 0
+    missing: int = 0
     tables: dict[str, int] = field(default_factory=dict)
 
 
@@ -71,7 +75,7 @@ def pending(lake: Lake, feed: Feed) -> list[Batch]:
     batches: list[list[Origin]] = []
     size = 0
     for entry in entries:
-        if not batches or size > feed.batch_bytes or len(batches[-1]) == _MOST_OBJECTS:
+        if not batches or size > feed.batch_bytes or _is_full(batches[-1]):
             batches.append([])
             size = 0
         batches[-1].append(entry)
@@ -80,6 +84,11 @@ def pending(lake: Lake, feed: Feed) -> list[Batch]:
         Batch(feed.name, batch[0].sequence, batch[-1].sequence, sum(e.bytes for e in batch))
         for batch in batches
     ]
+
+
+def _is_full(batch: list[Origin]) -> bool:
+    # what follows a complete export is judged by what that left
+    return len(batch) == _MOST_OBJECTS or batch[-1].manifest is not None
 
 
 def load(lake: Lake, batch: Batch) -> Loaded:
@@ -97,6 +106,7 @@ def load(lake: Lake, batch: Batch) -> Loaded:
         unchanged=loaded.unchanged,
         quarantined=loaded.quarantined,
         blank=loaded.blank,
+        missing=loaded.missing,
     )
     return loaded
 
@@ -109,9 +119,7 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
     mark = _mark(main, feed)
     with engine_for(lake) as engine, ExitStack() as stack:
         waiting = _entries(engine, lake, feed, mark)
-        entries = [entry for entry in waiting if entry.sequence <= batch.last]
-        if entries and entries[0].sequence < batch.first:
-            raise StoreError(f"{feed.name}: an earlier batch has not been loaded yet")
+        entries = _due(batch, waiting)
         if not entries:
             return Loaded(tables={reader.TABLE: main.version})
         engine.attach(main.table, main.version)
@@ -124,7 +132,9 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
         ]
         loaded = Loaded()
         with _without_collector():
-            for parsed in joined(_read(lake, reader, entries)):
+            read = joined(_read(lake, reader, entries))
+            # begun when all that the files hold is known
+            for parsed in chain(read, reconcile(lake, engine, reader, entries[-1])):
                 _take_in(parsed, arrivals, stages, loaded)
         judged = arrivals.judge()
         loaded.unchanged = judged.unchanged
@@ -135,6 +145,13 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
         commit.append(seen, arrivals.seen(commit.mark(seen), seen.schema))
         commit.append(main, stages[1].after(commit.mark(main), judged.dropped), is_last=True)
     return loaded
+
+
+def _due(batch: Batch, waiting: list[Origin]) -> list[Origin]:
+    entries = [entry for entry in waiting if entry.sequence <= batch.last]
+    if entries and entries[0].sequence < batch.first:
+        raise StoreError(f"{batch.feed}: an earlier batch has not been loaded yet")
+    return entries
 
 
 @contextmanager
@@ -151,6 +168,8 @@ def _without_collector() -> Iterator[None]:
 
 def _read(lake: Lake, reader: Reader, entries: list[Origin]) -> Iterator[Parsed]:
     for entry in entries:
+        if entry.manifest:
+            continue
         with lake.objects.open(object_key(entry.object_id)) as stream:
             yield from reader.read(stream, entry)
         collect.read([collect.Dataset(f"landing/{entry.object_id}", bytes=entry.bytes)])
@@ -163,6 +182,7 @@ def _take_in(parsed: Parsed, arrivals: Arrivals, stages: list[Stage], loaded: Lo
     loaded.records += parsed.lines
     loaded.blank += parsed.blank
     loaded.quarantined += parsed.refused.num_rows
+    loaded.missing += 0 if parsed.lines else parsed.rows.num_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +231,18 @@ def _entries(engine: Engine, lake: Lake, feed: Feed, after: int) -> list[Origin]
         return []
     engine.attach(ledger.table, ledger.version)
     found = engine.table(
-        f"""select feed, source, sequence, object_id, bytes, received_at, export_at from {LEDGER}
-        where feed = $feed and sequence > $after and not is_manifest order by sequence""",
+        f"""select * exclude (file_name, is_manifest),
+          case when is_manifest then file_name end as manifest_name from {LEDGER}
+        where feed = $feed and sequence > $after order by sequence""",
         {"feed": feed.name, "after": after},
     )
-    return list(_origins(found.to_pylist()))
+    return list(_origins(lake, found.to_pylist()))
 
 
-def _origins(rows: list[dict[str, Any]]) -> Iterator[Origin]:
+def _origins(lake: Lake, rows: list[dict[str, Any]]) -> Iterator[Origin]:
+    """The files, and of the manifests those of complete exports."""
     for row in rows:
-        yield Origin(**row)
+        name = row.pop("manifest_name")
+        manifest = find_complete(lake, row["object_id"], name) if name else None
+        if manifest or not name:
+            yield Origin(**row, manifest=manifest)

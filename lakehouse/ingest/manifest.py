@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from lakehouse.ingest.instant import read_instant
 NAMES = frozenset({"manifest.json", "log.ndjson"})
 _MOST_BYTES = 64 * 2**20
 _OURS = "lakehouse"
+_ACCEPTED = "accepted"
 _COMPLETE = {"of": "system", "since": None, "is_counted": True, "errors": 0}
 
 
@@ -29,12 +31,14 @@ class Manifest:
     `is_complete` is True when a pull vouches that the export held every record of its source, of
     `types` where it was asked for some only: at system level, without `_since`, without an error,
     and each file with as many records as the server promised. What is not in it is not there.
+    `is_accepted` is True where a person said that what it lacks is gone, however much it is.
     """
 
     export_at: datetime | None
     names: frozenset[str]
     is_complete: bool = False
     types: frozenset[str] = frozenset()
+    is_accepted: bool = False
 
 
 def is_manifest(name: str) -> bool:
@@ -66,6 +70,7 @@ def parse_manifest(name: str, stream: BinaryIO) -> Manifest | None:
         frozenset(filter(None, names)),
         pulled.items() >= _COMPLETE.items(),
         frozenset(map(str, listed if isinstance(listed, list) else [])),
+        pulled.get(_ACCEPTED) is True,
     )
 
 
@@ -76,6 +81,14 @@ def tell_pull(
     to whoever writes it): what was asked for, and what was proven."""
     told = {"of": of, "since": since, "types": sorted(types)}
     return {_OURS: told | {"is_counted": is_counted, "errors": errors}}
+
+
+def accept(name: str, content: bytes) -> bytes:
+    """A manifest once more, as `manifest.json`, with a person's word that what its export lacks is
+    gone."""
+    (document,) = (told for told in _documents(name, BytesIO(content)) if _pulled(told))
+    extension = {**document["extension"], _OURS: _pulled(document) | {_ACCEPTED: True}}
+    return json.dumps(document | {"extension": extension}, indent=1).encode()
 
 
 def _pulled(document: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
+from lakehouse.ingest.manifest import Manifest
+
 _PIECE_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One ledger entry: a landed object as one feed delivered it once."""
+    """One ledger entry: a landed object as one feed delivered it once; with what it says, where it
+    is the manifest of a complete export."""
 
     feed: str
     source: str
@@ -21,6 +24,7 @@ class Origin:
     bytes: int
     received_at: datetime
     export_at: datetime | None
+    manifest: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,9 @@ class Reader(Protocol):
 
     SEEN: str
     """The table that remembers when the same content came again with a later version time."""
+
+    TOMBSTONE: bytes
+    """The hash that stands for the content of a delete."""
 
     def read(self, stream: BinaryIO, origin: Origin) -> Iterator[Parsed]:
         """Read an object in bounded memory; never raises for what the bytes say."""

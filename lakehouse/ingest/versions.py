@@ -11,7 +11,13 @@ from lakehouse.catalog.spec import VERSION
 from lakehouse.ingest.stage import Selected
 from lakehouse.storage.engine import Engine
 
-_ARRIVING, _CONTESTED, _DROPPED = "work.arriving", "work.contested", "work.dropped"
+ARRIVING = "work.arriving"
+"""The records of the batch so far, as `Arrivals` keeps them."""
+
+_CONTESTED, _DROPPED = "work.contested", "work.dropped"
+MISSING = "missing"
+"""The basis of a delete's version time where nobody told it: a complete export lacks the record."""
+
 _TOGETHER = 100_000
 """Contested records that are compared at a time."""
 
@@ -84,7 +90,7 @@ class Arrivals:
         self._source, self._again = source, again
         self._count = 0
         engine.execute(
-            f"create or replace table {_ARRIVING} as select null::bigint as place, "
+            f"create or replace table {ARRIVING} as select null::bigint as place, "
             f"{', '.join(_KEPT)}, {_NUMBER}, false as is_seen from {self._table} where false"
         )
 
@@ -94,7 +100,7 @@ class Arrivals:
         self._count += rows.num_rows
         told = {"place": places} | {name: rows[name] for name in _KEPT}
         self._engine.register("told", pa.table(told))
-        self._engine.execute(f"insert into {_ARRIVING} by name select *, {_NUMBER} from told")
+        self._engine.execute(f"insert into {ARRIVING} by name select *, {_NUMBER} from told")
         self._engine.unregister("told")
 
     def judge(self) -> Judged:
@@ -112,7 +118,7 @@ class Arrivals:
     def seen(self, after: int, schema: pa.Schema) -> Selected:
         """What confirms a current version at a later time, of ledger entries after that one."""
         found = self._engine.table(
-            f"select $source as source, * from {_ARRIVING} "
+            f"select $source as source, * from {ARRIVING} "
             "where is_seen and _sequence > $after order by place",
             {"source": self._source, "after": after},
         )
@@ -124,9 +130,9 @@ class Arrivals:
         column says so however much is known."""
         self._engine.execute(
             f"create or replace table {_CONTESTED} as "
-            f"select _key from {_ARRIVING} group by _key having count(*) > 1 "
+            f"select _key from {ARRIVING} group by _key having count(*) > 1 "
             f"union select _key from {self._table} "
-            f"where _key in (select _key from {_ARRIVING})"
+            f"where _key in (select _key from {ARRIVING})"
         )
 
     def _compare(self, part: str, dropped: list[int], seen: list[int]) -> None:
@@ -134,7 +140,7 @@ class Arrivals:
         among = f"_key in (from {_CONTESTED}) and {part}"
         arriving = self._engine.table(
             f"select place, resource_type, resource_id, content_hash, version_basis, "
-            f"{', '.join(_RANK)} from {_ARRIVING} where {among} order by place"
+            f"{', '.join(_RANK)} from {ARRIVING} where {among} order by place"
         )
         for place, kind, resource_id, content, basis, *told in _rows(arriving):
             record = known.setdefault((kind, resource_id), _Known())
@@ -169,16 +175,18 @@ class Arrivals:
         self._engine.execute(f"create or replace table {_DROPPED} as from is_dropped")
         if seen:
             self._engine.execute(
-                f"update {_ARRIVING} set is_seen = true where place in (from is_seen)"
+                f"update {ARRIVING} set is_seen = true where place in (from is_seen)"
             )
         for name in marks:
             self._engine.unregister(name)
 
     def _unchanged(self) -> int:
-        """The records of which nothing is stored: of a Bundle, all that it holds is known."""
+        """The records of which nothing is stored: of a Bundle, all that it holds is known. A
+        delete that nobody told is no record."""
         return self._engine.count(
             f"select count(*) from (select bool_and(place in (from {_DROPPED})) as is_known "
-            f"from {_ARRIVING} group by _sequence, _line) where is_known"
+            f"from {ARRIVING} where version_basis <> '{MISSING}' "
+            "group by _sequence, _line) where is_known"
         )
 
     def _touched(self) -> list[int] | None:

@@ -49,7 +49,7 @@ def ancestors(catalog: Catalog, name: str) -> list[Ancestor]:
 
 
 def _edges(catalog: Catalog, table: Table, column: str) -> list[Edge]:
-    if not table.is_model:
+    if not table.sql:
         return []
     edges = trace_columns(table, catalog)
     return [edge for edge in edges if not column or edge.column in (column, EVERY)]

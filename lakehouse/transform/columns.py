@@ -5,7 +5,6 @@ out of JSON. Leaves pass through CTEs, sub-queries and views; what decides which
 (joins, filters, groups) is INDIRECT and belongs to every column.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,12 +18,10 @@ from lakehouse.catalog.spec import Definition, Table, Write
 from lakehouse.catalog.views import CURRENT
 from lakehouse.errors import SpecError
 from lakehouse.lineage.collect import Edge
+from lakehouse.transform.shapes import JSON_MACRO, shaped_paths
 
 EVERY = "*"
 """The column name of an edge that concerns all columns of the output."""
-JSON_MACRO = "fhir_shape"
-"""The macro that opens a JSON text: what is taken out of its result has a JSON path."""
-
 _INDEX = re.compile(r"\[[^\]]*\]")
 _SEVERITY = {"IDENTITY": 0, "TRANSFORMATION": 1, "AGGREGATION": 2}
 
@@ -55,8 +52,8 @@ _traced: dict[tuple[str, str], tuple[Edge, ...]] = {}
 
 
 def trace_columns(table: Table, catalog: Catalog) -> tuple[Edge, ...]:
-    """All edges of a model's columns, the ones of EVERY column last; raises SpecError when its SQL
-    names a column that nothing offers."""
+    """All edges of the columns of a model or a view, the ones of EVERY column last; raises
+    SpecError when its SQL names a column that nothing offers."""
     # parsing takes longer than building a small table; what is parsed seldom changes
     reads = repr([(read.name, read.columns) for read in catalog.stored_reads(table)])
     known = catalog.fingerprint(table), reads
@@ -66,10 +63,7 @@ def trace_columns(table: Table, catalog: Catalog) -> tuple[Edge, ...]:
 
 
 def _trace(table: Table, catalog: Catalog) -> tuple[Edge, ...]:
-    query = _parse(table)
-    relation = _Tracer(table, catalog).trace(query, {})
-    texts = dict(_texts(query))
-    known = _shaped(query)
+    relation, texts, known = _followed(table, _Tracer(table, catalog))
     edges = [
         _edge(name, leaf, texts.get(name, ""))
         for name, leaves in relation.columns.items()
@@ -78,6 +72,16 @@ def _trace(table: Table, catalog: Catalog) -> tuple[Edge, ...]:
     ]
     rows = sorted(relation.rows, key=repr)
     return (*edges, *(_edge(EVERY, leaf, "") for leaf in rows if _exists(leaf, known)))
+
+
+def _followed(
+    table: Table, tracer: "_Tracer"
+) -> tuple[_Relation, Mapping[str, str], frozenset[str]]:
+    """What a table is made of, the text of each of its columns, and the paths that it shapes."""
+    if table.definition:
+        return tracer.define(table, table.definition), {}, frozenset()
+    query = _parse(table)
+    return tracer.trace(query, {}), dict(_texts(query)), shaped_paths(query)
 
 
 def constant_columns(table: Table, catalog: Catalog) -> set[str]:
@@ -95,22 +99,6 @@ def _edge(name: str, leaf: _Leaf, text: str) -> Edge:
 def _exists(leaf: _Leaf, known: frozenset[str]) -> bool:
     """False for a path that only the union of several lists suggests."""
     return leaf.path is None or leaf.exact or _INDEX.sub("", leaf.path) in known
-
-
-def _shaped(query: exp.Query) -> frozenset[str]:
-    """All paths, without indices, that the shapes of a file take out of JSON."""
-    opened = (f for f in query.find_all(exp.Anonymous) if f.name == JSON_MACRO)
-    shapes = [json.loads(call.expressions[1].name) for call in opened]
-    return frozenset(path for shape in shapes for path in _paths("$", shape))
-
-
-def _paths(path: str, shape: Any) -> Iterator[str]:
-    yield path
-    if isinstance(shape, dict):
-        for name, inner in shape.items():
-            yield from _paths(f"{path}.{name}", inner)
-    elif isinstance(shape, list):
-        yield from _paths(path, shape[0])
 
 
 def _parse(table: Table) -> exp.Query:
@@ -210,12 +198,12 @@ class _Tracer:
         if table is None:
             return _stored(name, self._code_columns(name))
         if table.definition:
-            return self._defined(table, table.definition)
+            return self.define(table, table.definition)
         if table.write is Write.VIEW:
             return _Tracer(table, self._catalog).trace(_parse(table), {})
         return _stored(name, table.columns)
 
-    def _defined(self, table: Table, definition: Definition) -> _Relation:
+    def define(self, table: Table, definition: Definition) -> _Relation:
         """A ViewDefinition: the compiler knows exactly what each of its columns was read from."""
         below = self._named(exp.to_table(CURRENT), {})
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import Feed
@@ -10,6 +11,7 @@ from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import Landed, deliver, land
 from lakehouse.ingest.load import Loaded, load, pending
 from lakehouse.ingest.receive import Received, receive
+from lakehouse.ingest.reconcile import find_last
 from lakehouse.lineage.emit import running
 from lakehouse.settings import Settings
 from lakehouse.storage.lake import Clock, Lake, open_lake
@@ -25,6 +27,21 @@ def land_paths(
     lake = open_lake(settings, "ingest", clock)
     with running(f"run.land.{feed}", settings):
         return deliver(lake, _feed(lake, feed), paths)
+
+
+def accept_missing(settings: Settings, feed: str, clock: Clock | None = None) -> Landed:
+    """Say for a person that what the feed's last complete export lacks is gone: its manifest is
+    delivered once more, and the next load deletes. Raises SpecError where there was no such export.
+    """
+    lake = open_lake(settings, "ingest", clock)
+    declared = _feed(lake, feed)
+    manifest = find_last(lake, feed)
+    if manifest is None:
+        raise SpecError(f"{feed}: it never had a complete export")
+    with running(f"run.land.{feed}", settings), TemporaryDirectory() as folder:
+        path = Path(folder, "manifest.json")
+        path.write_bytes(manifest)
+        return deliver(lake, declared, [path])
 
 
 def pull(settings: Settings, feed: str, *, full: bool = False) -> Received:
@@ -88,9 +105,10 @@ def _ingest(lake: Lake, name: str) -> Iterator[str]:
 
 
 def _counted(name: str, loaded: Loaded) -> str:
+    missing = f"; {loaded.missing} deleted that a complete export lacks" if loaded.missing else ""
     return (
         f"{name}: {loaded.records} records: {loaded.good} good, {loaded.unchanged} unchanged, "
-        f"{loaded.quarantined} quarantined, {loaded.blank} blank"
+        f"{loaded.quarantined} quarantined, {loaded.blank} blank{missing}"
     )
 
 

@@ -27,12 +27,12 @@ from lakehouse.ingest.origin import Origin, Parsed
 
 TABLE = "bronze.fhir_resource"
 SEEN = "bronze.fhir_seen"
+TOMBSTONE = sha256(b"deleted").digest()[:16]
 
 _PATIENT = re.compile(r"(?:^|/)Patient/([^/|?#\s]{1,255})(?:/_history/[^/]+)?\Z")
 _PAIR = re.compile(rb'"\w+"\s*:\s*"[^"\\]*"\s*,?\s*')
 _VERSION = (b'"versionId"', b'"lastUpdated"')
 _SUBJECTS = ("subject", "patient", "beneficiary", "individual")
-_TOMBSTONE = sha256(b"deleted").digest()[:16]
 _TOGETHER = 64
 """Lines that are read as one, where all are plain."""
 
@@ -316,7 +316,7 @@ def _deleted(entry: Deletion, place: _Place) -> _Row:
     """The tombstone of an entry that deletes (Bulk Data IG 2.0.0, `deleted`)."""
     kind, resource_id, text = entry
     patient = resource_id if kind == "Patient" else None
-    row = (kind, resource_id, patient, None, None, True, _TOMBSTONE, text, 0)
+    row = (kind, resource_id, patient, None, None, True, TOMBSTONE, text, 0)
     return _Row(*row, place.line, 0, place.offset, place.length)
 
 
