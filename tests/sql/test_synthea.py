@@ -133,7 +133,7 @@ def population(
     made = generate(folder / "made", seed, zone)
     (folder / "config").mkdir()
     (folder / "config" / "feeds.toml").write_text(FEED.format(zone=zone))
-    lake = lake_at(folder)
+    lake = lake_at(folder, LAKEHOUSE_MEMORY="2GiB")
     for path in sorted((made / "fhir").glob("*.ndjson")):
         drop(lake, "north_ehr", path.name, path.read_bytes())
     loaded = ingest(lake)
@@ -166,6 +166,8 @@ def generate(folder: Path, seed: int, zone: str) -> Path:
         "exporter.hospital.fhir.export": "false",
         "exporter.practitioner.fhir.export": "false",
         "generate.only_alive_patients": "false",
+        # else the order in which threads come by decides who lives there
+        "generate.thread_pool_size": "1",
     }
     options = [part for name, value in told.items() for part in (f"--{name}", str(value))]
     place = ["-s", seed, "-cs", seed, "-r", 20261101, "-p", PATIENTS]
