@@ -72,14 +72,32 @@ def reconcile_late(
     late = _fill_late(engine, reader, feed)
     if late is None:
         return
+    _hold_against_exports(lake, engine, feed, entries[-1].sequence, late)
+    engine.execute(f"delete from {_LATE} where export_at is null")
+    if engine.count(f"select count(*) from {_LATE}"):
+        yield _rows(
+            engine,
+            reader,
+            entries[0],
+            f"""select l._key, l.resource_type, l.resource_id, l.export_at as version_at,
+              o.object_id as _object, l._sequence, l._line, -1 - l._entry as _entry,
+              o.received_at as _received_at
+            from {_LATE} as l join {LEDGER} as o on o.sequence = l._sequence""",
+        )
+
+
+def _hold_against_exports(
+    lake: Lake, engine: Engine, feed: str, last: int, oldest: datetime
+) -> None:
+    """Give what is `late` the time of the last export that lacks it."""
     told = engine.table(
         f"""select sequence, object_id, file_name from {LEDGER}
         where feed = $feed and is_manifest and export_at >= $at order by sequence""",
-        {"feed": feed, "at": late},
+        {"feed": feed, "at": oldest},
     ).to_pylist()
     for row in told:
         # the one that ends this batch is still to come
-        is_over = row["sequence"] < entries[-1].sequence
+        is_over = row["sequence"] < last
         manifest = find_complete(lake, row["object_id"], row["file_name"]) if is_over else None
         if manifest and not _is_waiting(lake, engine, feed, row["sequence"]):
             engine.execute(
@@ -93,17 +111,6 @@ def reconcile_late(
                     "types": sorted(manifest.types),
                 },
             )
-    engine.execute(f"delete from {_LATE} where export_at is null")
-    if engine.count(f"select count(*) from {_LATE}"):
-        yield _rows(
-            engine,
-            reader,
-            entries[0],
-            f"""select l._key, l.resource_type, l.resource_id, l.export_at as version_at,
-              o.object_id as _object, l._sequence, l._line, -1 - l._entry as _entry,
-              o.received_at as _received_at
-            from {_LATE} as l join {LEDGER} as o on o.sequence = l._sequence""",
-        )
 
 
 def _fill_late(engine: Engine, reader: Reader, feed: str) -> datetime | None:
