@@ -12,7 +12,7 @@ from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.ingest.landing import LEDGER, object_key
 from lakehouse.ingest.origin import Origin, Parsed, Reader, joined
-from lakehouse.ingest.reconcile import find_complete, reconcile
+from lakehouse.ingest.reconcile import find_complete, reconcile, reconcile_late
 from lakehouse.ingest.stage import Selected, Stage
 from lakehouse.ingest.versions import Arrivals
 from lakehouse.lineage import collect
@@ -133,8 +133,9 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
         loaded = Loaded()
         with _without_collector():
             read = joined(_read(lake, reader, entries))
-            # begun when all that the files hold is known
-            for parsed in chain(read, reconcile(lake, engine, reader, entries[-1])):
+            # each is begun when all before it is known
+            late = reconcile_late(lake, engine, reader, entries)
+            for parsed in chain(read, late, reconcile(lake, engine, reader, entries[-1])):
                 _take_in(parsed, arrivals, stages, loaded)
         judged = arrivals.judge()
         loaded.unchanged = judged.unchanged

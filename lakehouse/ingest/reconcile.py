@@ -8,7 +8,8 @@ feed's quarantine for a person.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +25,8 @@ from lakehouse.storage.lake import Lake
 MOST_MISSING = 0.01
 """The share of a type's current records of the source that a complete export may lack."""
 
-_PRESENT, _CURRENT, _MISSING = "work.present", "work.current_keys", "work.missing"
+_PRESENT, _CURRENT = "work.present", "work.current_keys"
+_MISSING, _LATE = "work.missing", "work.late"
 
 log = get_logger()
 
@@ -56,6 +58,97 @@ def reconcile(lake: Lake, engine: Engine, reader: Reader, entry: Origin) -> Iter
         yield _waiting(lake, reader, entry, told)
     elif engine.count(f"select count(*) from {_MISSING}"):
         yield _deletes(engine, reader, entry, manifest)
+
+
+def reconcile_late(
+    lake: Lake, engine: Engine, reader: Reader, entries: list[Origin]
+) -> Iterator[Parsed]:
+    """The deletes of records that come after a complete export of their feed which would have held
+    them: nothing of them was known, and what they say is older than the export.
+
+    So that deliveries which are loaded in another order leave the same records.
+    """
+    feed = entries[0].feed
+    late = _fill_late(engine, reader, feed)
+    if late is None:
+        return
+    _hold_against_exports(lake, engine, feed, entries[-1].sequence, late)
+    engine.execute(f"delete from {_LATE} where export_at is null")
+    if engine.count(f"select count(*) from {_LATE}"):
+        yield _rows(
+            engine,
+            reader,
+            entries[0],
+            f"""select l._key, l.resource_type, l.resource_id, l.export_at as version_at,
+              o.object_id as _object, l._sequence, l._line, -1 - l._entry as _entry,
+              o.received_at as _received_at
+            from {_LATE} as l join {LEDGER} as o on o.sequence = l._sequence""",
+        )
+
+
+def _hold_against_exports(
+    lake: Lake, engine: Engine, feed: str, last: int, oldest: datetime
+) -> None:
+    """Give what is `late` the time of the last export that lacks it."""
+    told = engine.table(
+        f"""select sequence, object_id, file_name from {LEDGER}
+        where feed = $feed and is_manifest and export_at >= $at order by sequence""",
+        {"feed": feed, "at": oldest},
+    ).to_pylist()
+    for row in told:
+        # the one that ends this batch is still to come
+        is_over = row["sequence"] < last
+        manifest = find_complete(lake, row["object_id"], row["file_name"]) if is_over else None
+        if manifest and not _is_waiting(lake, engine, feed, row["sequence"]):
+            engine.execute(
+                f"""update {_LATE} set export_at = greatest(export_at, $at)
+                where version_at <= $at and _sequence > $sequence
+                and (len($types::varchar[]) = 0
+                  or resource_type in (select unnest($types::varchar[])))""",
+                {
+                    "at": manifest.export_at,
+                    "sequence": row["sequence"],
+                    "types": sorted(manifest.types),
+                },
+            )
+
+
+def _fill_late(engine: Engine, reader: Reader, feed: str) -> datetime | None:
+    """Fill `late` with the newest arrival of each record that nobody knew, where it is older than
+    a manifest of the feed that came before it; the time of the oldest, None where there is none."""
+    engine.execute(
+        f"""create or replace table {_LATE} as
+        select *, null::timestamptz as export_at from (
+          select _key, resource_type, resource_id, version_at, _sequence, _line, _entry, is_deleted
+          from {ARRIVING}
+          qualify row_number() over (
+            partition by resource_type, resource_id
+            order by version_at desc, is_deleted desc, _sequence desc, _line desc, _entry desc
+          ) = 1
+        ) as arrived
+        where not is_deleted and exists (
+          select 1 from {LEDGER} as l where l.feed = $feed and l.is_manifest
+            and l.export_at >= arrived.version_at and l.sequence < arrived._sequence
+        )""",
+        {"feed": feed},
+    )
+    if engine.count(f"select count(*) from {_LATE}"):
+        # most loads bring nothing late, and are spared this look at all that is known
+        engine.execute(f"delete from {_LATE} where _key in (select _key from {reader.TABLE})")
+    found = engine.table(f"select min(version_at) as at from {_LATE}")
+    oldest: datetime | None = found.column(0)[0].as_py()
+    return oldest
+
+
+def _is_waiting(lake: Lake, engine: Engine, feed: str, sequence: int) -> bool:
+    refused = lake.find(lake.catalog.feeds[feed].quarantine)
+    if refused is None:
+        return False
+    engine.attach(refused.table, refused.version)
+    found = engine.table(
+        f"select 1 from {refused.table.name} where _sequence = $sequence", {"sequence": sequence}
+    )
+    return bool(found.num_rows)
 
 
 def _files(engine: Engine, entry: Origin, manifest: Manifest) -> list[Origin]:
@@ -182,30 +275,35 @@ def _waiting(lake: Lake, reader: Reader, entry: Origin, told: str) -> Parsed:
 
 
 def _deletes(engine: Engine, reader: Reader, entry: Origin, manifest: Manifest) -> Parsed:
-    empty = next(iter(reader.read(io.BytesIO(b"\n"), entry)))
-    values: Mapping[str, Any] = {
-        "source": entry.source,
-        "basis": MISSING,
-        "at": manifest.export_at,
-        "hash": reader.TOMBSTONE,
-        "object": entry.object_id,
-        "sequence": entry.sequence,
-        "received": entry.received_at,
-    }
-    found = engine.table(
-        f"""select
-          $source as source, _key, resource_type, resource_id,
-          case when resource_type = 'Patient' then resource_id end as patient_id,
-          null::varchar as version_id, $at as version_at, $basis as version_basis,
-          true as is_deleted, $hash::blob as content_hash, null::varchar as resource,
-          0::bigint as _omitted, $object as _object, $sequence::bigint as _sequence,
-          1::bigint as _line,
+    return _rows(
+        engine,
+        reader,
+        entry,
+        f"""select _key, resource_type, resource_id, $at as version_at, $object as _object,
+          $sequence as _sequence, 1 as _line,
           row_number() over (order by resource_type, resource_id) - 1 as _entry,
-          0::bigint as _offset, 0::bigint as _length, $received as _received_at
-        from {_MISSING} order by resource_type, resource_id""",
-        values,
+          $received as _received_at
+        from {_MISSING}""",
+        at=manifest.export_at,
+        object=entry.object_id,
+        sequence=entry.sequence,
+        received=entry.received_at,
     )
-    rows = found.select(empty.rows.schema.names).cast(empty.rows.schema).combine_chunks()
+
+
+def _rows(engine: Engine, reader: Reader, entry: Origin, query: str, **values: Any) -> Parsed:
+    """Deletes as rows of the reader's first table, of the keys, times and places of a query."""
+    empty = next(iter(reader.read(io.BytesIO(b"\n"), entry)))
+    found = engine.table(
+        f"""select *, $source as source, null as version_id, $basis as version_basis,
+          case when resource_type = 'Patient' then resource_id end as patient_id,
+          true as is_deleted, $hash::blob as content_hash, null as resource,
+          0 as _omitted, 0 as _offset, 0 as _length
+        from ({query}) order by resource_type, resource_id""",
+        {"source": entry.source, "basis": MISSING, "hash": reader.TOMBSTONE} | values,
+    )
+    schema = empty.rows.schema
+    rows = found.select(schema.names).cast(schema).combine_chunks()
     return Parsed(rows.to_batches()[0], empty.refused, 0, 0)
 
 

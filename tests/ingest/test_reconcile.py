@@ -210,27 +210,52 @@ def test_an_export_in_many_batches_is_read_whole(tmp_path: Path) -> None:
     assert len(current(lake)) == 198
 
 
-def orders() -> dict[str, Callable[[Lake], None]]:
-    def full(lake: Lake) -> None:
-        export(lake, day(5), *MANY[1:])
-
-    def newer(lake: Lake) -> None:
-        take(lake, patient("p1", day(7), name="newer"))
-
-    def older(lake: Lake) -> None:
-        take(lake, patient("p0", day(3), name="older"))
-
-    return {"full": full, "newer": newer, "older": older}
+STORY: dict[str, Callable[[Lake], Loaded]] = {
+    "first": lambda lake: export(lake, day(2), *MANY),
+    "full": lambda lake: export(lake, day(5), *MANY[1:], accepted=True),
+    "newer": lambda lake: take(lake, patient("p1", day(7), name="newer")),
+    "older": lambda lake: take(lake, patient("p0", day(3), name="older")),
+    "unknown": lambda lake: take(lake, patient("p900", day(4), name="gone since")),
+    "born": lambda lake: take(lake, patient("p901", day(6), name="born")),
+}
 
 
-@pytest.mark.parametrize("order", ["full newer older", "newer older full", "older full newer"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "first full newer older unknown born",
+        "first newer older unknown born full",
+        "first older full born newer unknown",
+        "full first older newer born unknown",
+        "unknown older born newer full first",
+    ],
+)
 def test_the_order_of_arrival_does_not_matter(lake: Lake, order: str) -> None:
-    export(lake, day(2), *MANY)
     for name in order.split():
-        orders()[name](lake)
-    assert "p0" not in current(lake)
-    assert current(lake)["p1"] == "newer"
-    assert len(current(lake)) == 199
+        STORY[name](lake)
+    found = current(lake)
+    assert {"p0", "p900"} & found.keys() == set()
+    assert (found["p1"], found["p901"]) == ("newer", "born")
+    assert len(found) == 200
+
+
+def test_what_comes_late_is_not_held_against_an_export_that_waits_or_claims_less(
+    lake: Lake,
+) -> None:
+    export(lake, day(2), *MANY)
+    export(lake, day(5), *MANY[9:])
+    export(lake, day(6), pulse("o1", day(1)), types=["Observation"])
+    export(lake, day(7), *MANY, since=day(2))
+    assert take(lake, patient("p900", day(4))).missing == 0
+    assert "p900" in current(lake)
+
+
+def test_what_another_feed_brings_late_is_not_held_against_an_export_that_never_held_it(
+    lake: Lake,
+) -> None:
+    export(lake, day(5), *MANY)
+    assert take(lake, patient("p900", day(4)), feed="north_lab").missing == 0
+    assert "p900" in current(lake)
 
 
 def test_deletes_are_made_once_whatever_runs_again(tmp_path: Path) -> None:
