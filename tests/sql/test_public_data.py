@@ -191,7 +191,7 @@ def cpu_seconds(tables: Tables) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_all_models_over_synthea600_take_less_than_3_seconds_of_cpu(synthea: Tables) -> None:
+def test_all_models_over_synthea600_take_less_than_4_seconds_of_cpu(synthea: Tables) -> None:
     synthea.db.execute("set threads = 1")
     # a busy machine makes a run slower, never faster: one of three within the limit is proof enough
-    assert any(cpu_seconds(synthea) < 3 for _ in range(3))
+    assert any(cpu_seconds(synthea) < 4 for _ in range(3))
