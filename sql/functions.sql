@@ -178,3 +178,40 @@ create macro fhir_pairs(systems, codes, bare_codes) as
 -- A part of the coding to show, of two that a view hands out: the preferred one where it has a code.
 create macro fhir_either(preferred_code, preferred_part, first_part) as
   case when preferred_code is not null then preferred_part else first_part end;
+
+-- A list and the members of further lists behind it.
+create macro fhir_longer(members, further) as
+  case when further is null then members else list_concat(members, flatten(further)) end;
+
+-- True for the text of a JSON object or array: [ and { (91 and 123) differ in one bit.
+create macro fhir_is_structure(part_text) as
+  coalesce(ascii(part_text) & 223 = 91 and json_valid(part_text), false);
+
+-- The concepts of an element that was kept as its JSON text: one, or a list of them. A Coding is told from a
+-- CodeableConcept by a system or code of its own.
+create macro fhir_concepts(concepts_text) as
+  json_transform(
+    case when left(concepts_text, 1) = '[' then concepts_text else '[' || concepts_text || ']' end,
+    '[{
+      "coding": [{
+        "system": "VARCHAR", "version": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR", "userSelected": "BOOLEAN"
+      }],
+      "system": "VARCHAR", "version": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR", "userSelected": "BOOLEAN"
+    }]'
+  );
+
+-- The codings of such a concept.
+create macro fhir_codings(concept) as
+  case
+    when concept.coding is not null then concept.coding
+    when concept.system is not null or concept.code is not null
+      then [
+        {
+          'system': concept.system,
+          'version': concept.version,
+          'code': concept.code,
+          'display': concept.display,
+          'userSelected': concept.userSelected
+        }
+      ]
+  end;
