@@ -6,6 +6,14 @@
 create macro fhir_shape(resource, shape) as
   json_transform(resource, shape);
 
+-- The same of a part that was kept as its JSON text; null where that is none.
+create macro fhir_part(part_text, shape) as
+  case when json_valid(part_text) then json_transform(part_text, shape) end;
+
+-- One text or number inside of such a part, at a JSON path.
+create macro fhir_inside(part_text, path) as
+  case when json_valid(part_text) then json_extract_string(part_text, path) end;
+
 -- A JSON number from its text. The text 'NaN' (a string where a number should be) or an overflow is null.
 create macro fhir_number(number_text) as
   case
@@ -41,6 +49,42 @@ create macro fhir_reference_type(reference) as
       '^(?:https?://[^?#]+/)?([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?$', 1
     ), ''
   );
+
+-- The types of those of a list of references that point to a resource by its id, beside their fhir_references.
+create macro fhir_types(pointers) as
+  coalesce(
+    list_filter(
+      list_transform(pointers, lambda pointer: fhir_reference_type(pointer.reference)),
+      lambda target_type: target_type is not null
+    ), []
+  );
+
+-- The UCUM unit of a Range, which is JSON: that of the end that has one, where the other has none or the same.
+create macro fhir_range_unit(range_text) as
+  case
+    when range_text is null then null
+    when coalesce(fhir_inside(range_text, '$.low.system'), 'http://unitsofmeasure.org') = 'http://unitsofmeasure.org'
+      and coalesce(fhir_inside(range_text, '$.high.system'), 'http://unitsofmeasure.org') = 'http://unitsofmeasure.org'
+      and coalesce(fhir_inside(range_text, '$.low.system'), fhir_inside(range_text, '$.high.system')) is not null
+      and coalesce(fhir_inside(range_text, '$.low.code'), fhir_inside(range_text, '$.high.code'))
+        = coalesce(fhir_inside(range_text, '$.high.code'), fhir_inside(range_text, '$.low.code'))
+      then coalesce(fhir_inside(range_text, '$.low.code'), fhir_inside(range_text, '$.high.code'))
+  end;
+
+-- The number of a Quantity without a comparator that a part, which is JSON, has under that name.
+create macro fhir_plain_number(part_text, name) as
+  case
+    when part_text is not null and fhir_inside(part_text, '$.' || name || '.comparator') is null
+      then fhir_number(fhir_inside(part_text, '$.' || name || '.value'))
+  end;
+
+-- The observation's own part before its components, where it has any.
+create macro fhir_parts(own, components) as
+  list_concat([own], components);
+
+-- A number in another unit, by the numbers that codes.vital_sign_unit has as text.
+create macro fhir_converted(number, shift, factor, divisor) as
+  round((number + cast(shift as double)) * cast(factor as double) / cast(divisor as double), 6);
 
 -- How far a FHIR date or dateTime goes: 'year', 'month', 'day' or 'second'; null where it is neither.
 -- A time of day without an offset says no instant, so it counts as a day.
@@ -284,3 +328,40 @@ create macro fhir_element_path(member, path) as
 
 create macro fhir_element(element_path) as
   regexp_replace(element_path, '\[\d+\]', '', 'g');
+
+-- A list and the members of further lists behind it.
+create macro fhir_longer(members, further) as
+  case when further is null then members else list_concat(members, flatten(further)) end;
+
+-- True for the text of a JSON object or array: [ and { (91 and 123) differ in one bit.
+create macro fhir_is_structure(part_text) as
+  coalesce(ascii(part_text) & 223 = 91 and json_valid(part_text), false);
+
+-- The concepts of an element that was kept as its JSON text: one, or a list of them. A Coding is told from a
+-- CodeableConcept by a system or code of its own.
+create macro fhir_concepts(concepts_text) as
+  json_transform(
+    case when left(concepts_text, 1) = '[' then concepts_text else '[' || concepts_text || ']' end,
+    '[{
+      "coding": [{
+        "system": "VARCHAR", "version": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR", "userSelected": "BOOLEAN"
+      }],
+      "system": "VARCHAR", "version": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR", "userSelected": "BOOLEAN"
+    }]'
+  );
+
+-- The codings of such a concept.
+create macro fhir_codings(concept) as
+  case
+    when concept.coding is not null then concept.coding
+    when concept.system is not null or concept.code is not null
+      then [
+        {
+          'system': concept.system,
+          'version': concept.version,
+          'code': concept.code,
+          'display': concept.display,
+          'userSelected': concept.userSelected
+        }
+      ]
+  end;

@@ -7,6 +7,9 @@ import pytest
 from tests.sql.drawn import Tables, read
 from tests.sql.fhir import LOINC, UCUM, concept, observation, quantity
 
+SNOMED = "http://snomed.info/sct"
+JUDGED = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 PRESSURE = {
     "code": concept("85354-9"),
     "component": [
@@ -37,8 +40,8 @@ def test_a_value_beside_components_is_a_row_of_its_own(tables: Tables) -> None:
         """
         component_number | panel_code | observation_code | value_text
         0                | -          | 85354-9          | sitting
-        1                | 85354-9    | 8480-6           | -
-        2                | 85354-9    | 8462-4           | -
+        1                | 85354-9    | 8480-6           | 121
+        2                | 85354-9    | 8462-4           | 79
         """,
     )
 
@@ -99,7 +102,7 @@ told                                                                  | number |
 {"value": 72, "unit": "/min"}                                         | 72.0   | -    | /min | -
 {"value": 72, "unit": "/min", "system": "urn:x", "code": "/min"}      | 72.0   | -    | /min | -
 {"value": 72, "system": "UCUM", "code": "/min"}  | 72.0   | /min | -    | 72.0
-{"value": 7, "comparator": "<", "system": "UCUM", "code": "/min"}  | 7.0    | /min | -    | -
+{"value": 7, "comparator": "<", "system": "UCUM", "code": "/min"}  | -      | /min | -    | -
 {"value": "NaN", "system": "UCUM", "code": "/min"} | -    | /min | -    | -
 {"value": "many", "system": "UCUM", "code": "/min"} | -   | /min | -    | -
 {"value": true, "system": "UCUM", "code": "/min"} | -     | /min | -    | -
@@ -147,25 +150,186 @@ def test_a_code_of_another_system_is_no_vital_sign(tables: Tables) -> None:
 
 
 VALUES = """
-told                                                     | value_code | value_text | value_number
-valueCodeableConcept: {"coding": [{"code": "c1"}], "text": "t"} | c1  | t          | -
-valueCodeableConcept: {"text": "only text"}              | -          | only text  | -
-valueString: "words"                                     | -          | words      | -
-valueBoolean: true                                       | true       | -          | -
-valueInteger: 3                                          | -          | -          | 3.0
-valueRange: {"low": {"value": 1}}                        | -          | -          | -
+told                                                     | type    | value_code | value_text | value_number
+valueQuantity: {"value": 72.5, "unit": "kg"}             | Quantity | -         | 72.5       | 72.5
+valueQuantity: {"unit": "kg"}                            | Quantity | -         | -          | -
+valueCodeableConcept: {"coding": [{"code": "c1"}], "text": "t"} | CodeableConcept | c1 | t   | -
+valueCodeableConcept: {"text": "only text"}              | CodeableConcept | -  | only text  | -
+valueString: "words"                                     | string  | -          | words      | -
+valueBoolean: true                                       | boolean | true       | -          | -
+valueInteger: 3                                          | integer | -          | 3          | 3.0
+valueTime: "12:00:00"                                    | time    | -          | 12:00:00   | -
+valueDateTime: "2026-01"                                 | dateTime | -         | 2026-01    | -
+valueRange: {"low":{"value":1}}                          | Range   | -          | {"low":{"value":1}} | -
+valueRatio: {"numerator":{"value":1}}                    | Ratio   | -          | {"numerator":{"value":1}} | -
+valueSampledData: {"origin":{"value":0},"data":"1 E 2"}  | SampledData | -      | {"origin":{"value":0},"data":"1 E 2"} | -
+valuePeriod: {"end":"2026-01-05"}                        | Period  | -          | {"end":"2026-01-05"} | -
+valueRange: "some"                                       | Range   | -          | some       | -
+valueQuantity: "some"                                    | Quantity | -          | -          | -
+valueAttachment: {"url": "Binary/b1"}                    | -       | -          | -          | -
+"""
+
+each_place = pytest.mark.parametrize("place", ["own", "component"])
+
+
+def build_value(tables: Tables, place: str, name: str, value: str) -> str:
+    """The table with one observation that has this value, itself or in a component."""
+    told = {name: json.loads(value)}
+    inside = {"component": [{"code": concept("8867-4"), **told}]}
+    tables.tell(observation(**(told if place == "own" else inside)))
+    tables.build("silver.observation")
+    return "silver.observation"
+
+
+@each_place
+@pytest.mark.parametrize("row", read(VALUES)[1:], ids=lambda row: row[0])
+def test_a_value_of_any_kind_stands_in_its_column(
+    tables: Tables, place: str, row: tuple[str, ...]
+) -> None:
+    name, _, value = row[0].partition(": ")
+    table = build_value(tables, place, name, value)
+    columns = ["value_type", "value_code", "value_text", "value_number"]
+    assert tables.draw(table, columns) == [row[1:]]
+
+
+BOUNDS = """
+told                                                               | number | low | high | unit
+valueQuantity: {"value": 7, "comparator": "<", "unit": "mg"}       | -      | -   | 7.0  | mg
+valueQuantity: {"value": 7, "comparator": "<=", "unit": "mg"}      | -      | -   | 7.0  | mg
+valueQuantity: {"value": 7, "comparator": ">=", "unit": "mg"}      | -      | 7.0 | -    | mg
+valueQuantity: {"value": 7, "comparator": ">", "unit": "mg"}       | -      | 7.0 | -    | mg
+valueRange: {"low": {"value": 1.5, "unit": "mg"}, "high": {"value": 2, "unit": "mg"}} | - | 1.5 | 2.0 | mg
+valueRange: {"high": {"value": 2, "unit": "mg"}}                   | -      | -   | 2.0  | mg
+valueRange: {"low": {"value": "many"}}                             | -      | -   | -    | -
 """
 
 
-@pytest.mark.parametrize(("told", "code", "text", "number"), read(VALUES)[1:])
-def test_a_value_of_any_kind_stands_in_its_column(
-    tables: Tables, told: str, code: str, text: str, number: str
+@each_place
+@pytest.mark.parametrize("row", read(BOUNDS)[1:], ids=lambda row: row[0])
+def test_a_comparator_and_a_range_are_bounds_and_never_a_number(
+    tables: Tables, place: str, row: tuple[str, ...]
+) -> None:
+    name, _, value = row[0].partition(": ")
+    table = build_value(tables, place, name, value)
+    columns = ["value_number", "value_low", "value_high", "value_unit_text"]
+    assert tables.draw(table, columns) == [row[1:]]
+
+
+def test_a_range_has_a_unit_where_its_ends_agree(tables: Tables) -> None:
+    ends = [("mg", "mg"), ("mg", "g"), ("mg", None), (None, "g")]
+    for number, (low, high) in enumerate(ends):
+        told = {"low": low and quantity(1, low), "high": high and quantity(2, high)}
+        tables.tell(observation(f"o{number}", valueRange={k: v for k, v in told.items() if v}))
+    foreign = {"low": quantity(1, "mg"), "high": {"value": 2, "system": "urn:x", "code": "mg"}}
+    tables.tell(observation("o4", valueRange=foreign))
+    tables.build("silver.observation")
+    tables.holds(
+        "silver.observation",
+        """
+        observation_id | value_unit
+        north/o0       | mg
+        north/o1       | -
+        north/o2       | mg
+        north/o3       | g
+        north/o4       | -
+        """,
+    )
+
+
+RATIOS = """
+told                                                                   | upper | lower
+{"numerator": {"value": 1}, "denominator": {"value": 128}}             | 1.0   | 128.0
+{"numerator": {"value": 1}, "denominator": {"value": 8, "comparator": ">"}} | 1.0 | -
+"""
+
+
+@pytest.mark.parametrize(("told", "upper", "lower"), read(RATIOS)[1:])
+def test_a_ratio_is_two_numbers(tables: Tables, told: str, upper: str, lower: str) -> None:
+    table = build_value(tables, "own", "valueRatio", told)
+    assert tables.draw(table, ["value_numerator", "value_denominator"]) == [(upper, lower)]
+
+
+MOMENTS = """
+told                                                                          | at | until
+valueDateTime: "2026-01-06T03:00:00Z"                                         | 03 | -
+valueDateTime: "2026-01-06"                                                   | -  | -
+valuePeriod: {"start": "2026-01-06T03:00:00Z", "end": "2026-01-06T04:00:00Z"} | 03 | 04
+"""
+
+
+@pytest.mark.parametrize(("told", "at", "until"), read(MOMENTS)[1:])
+def test_a_time_that_is_the_value_is_an_instant_where_it_has_one(
+    tables: Tables, told: str, at: str, until: str
 ) -> None:
     name, _, value = told.partition(": ")
-    tables.tell(observation(**{name: json.loads(value)}))
+    table = build_value(tables, "own", name, value)
+    columns = [f"strftime({column}, '%H')" for column in ("value_at", "value_until_at")]
+    assert tables.draw(table, columns) == [(at, until)]
+
+
+@each_place
+def test_what_a_value_is_judged_by_stands_beside_it(tables: Tables, place: str) -> None:
+    judgement = {"coding": [{"system": "urn:x", "code": "no"}, *concept("H", JUDGED)["coding"]]}
+    ranges = [{"low": {"value": 3.5}, "high": {"value": 5}, "text": "adults"}, {"text": "others"}]
+    told = {"valueInteger": 6, "interpretation": [judgement], "referenceRange": ranges}
+    inside = {"component": [{"code": concept("8867-4"), **told}]}
+    tables.tell(observation(**(told if place == "own" else inside)))
     tables.build("silver.observation")
-    columns = ["value_code", "value_text", "value_number"]
-    assert tables.draw("silver.observation", columns) == [(code, text, number)]
+    tables.holds(
+        "silver.observation",
+        """
+        interpretation_code | reference_range_low | reference_range_high | reference_range_text
+        H                   | 3.5           | 5.0            | adults
+        """,
+    )
+
+
+def test_each_value_of_an_observation_says_how_and_by_whom_it_was_made(tables: Tables) -> None:
+    told = {
+        "bodySite": {"coding": [{"code": "arm"}, *concept("368209003", SNOMED)["coding"]]},
+        "method": concept("m", "urn:m"),
+        "specimen": {"reference": "Specimen/s1"},
+        "performer": [
+            {"reference": "Practitioner/d1"},
+            {"display": "somebody"},
+            {"reference": "Organization/o1/_history/2"},
+        ],
+        "hasMember": [{"reference": "Observation/m1"}, {"reference": "Media/m2"}],
+    }
+    tables.tell(observation(**PRESSURE, **told), observation("o2"))
+    tables.build("silver.observation")
+    tables.holds(
+        "silver.observation",
+        """
+        component_number | body_site_code | method_code | specimen_id | performer_ids
+        1                | 368209003      | m           | north/s1    | [north/d1, north/o1]
+        2                | 368209003      | m           | north/s1    | [north/d1, north/o1]
+        0                | -              | -           | -           | []
+        """,
+    )
+    tables.holds(
+        "silver.observation",
+        """
+        performer_types              | member_ids
+        [Practitioner, Organization] | [north/m1]
+        [Practitioner, Organization] | [north/m1]
+        []                           | []
+        """,
+    )
+
+
+def test_a_value_that_cannot_be_read_is_told_of(tables: Tables) -> None:
+    tables.tell(observation(valueQuantity="some"), observation("o2", valueBoolean=False))
+    tables.build("silver.observation")
+    assert tables.broken("silver.observation") == {
+        "coalesce(value_text, value_code, value_display) is not null or value_type is null": 1
+    }
+
+
+def test_a_value_and_a_reason_for_its_absence_contradict_each_other(tables: Tables) -> None:
+    tables.tell(observation(valueInteger=3, dataAbsentReason=concept("refused", ABSENT)))
+    tables.build("silver.observation")
+    assert "absent_reason_code is null or value_type is null" in tables.broken("silver.observation")
 
 
 WAITING = """

@@ -83,6 +83,7 @@ def test_synthea600_gives_a_row_for_each_record_and_value(synthea: Tables) -> No
         "silver.service_request": 0,
         "silver.specimen": 0,
         "silver.claim": 22810,
+        "silver.coding": 294273,
         "silver.medication": 0,
         "silver.medication_administration": 0,
         "silver.patient_link": 0,
@@ -123,6 +124,7 @@ def test_bulk10_gives_a_row_for_each_record_it_has(bulk: Tables) -> None:
         "silver.service_request": 0,
         "silver.specimen": 0,
         "silver.claim": 0,
+        "silver.coding": 14876,
         "silver.medication": 0,
         "silver.medication_administration": 0,
         "silver.patient_link": 0,
@@ -191,7 +193,7 @@ def cpu_seconds(tables: Tables) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_all_models_over_synthea600_take_less_than_3_seconds_of_cpu(synthea: Tables) -> None:
+def test_all_models_over_synthea600_take_less_than_5_seconds_of_cpu(synthea: Tables) -> None:
     synthea.db.execute("set threads = 1")
     # a busy machine makes a run slower, never faster: one of three within the limit is proof enough
-    assert any(cpu_seconds(synthea) < 3 for _ in range(3))
+    assert any(cpu_seconds(synthea) < 5 for _ in range(3))
