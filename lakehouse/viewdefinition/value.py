@@ -1,10 +1,11 @@
 """What an expression stands for while a view is compiled: SQL, its type, and what it was read
 from."""
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from lakehouse.viewdefinition import elements
 from lakehouse.viewdefinition.shape import Node
 
 COMPLEX = "complex"
@@ -13,10 +14,17 @@ MOMENTS = ("date", "dateTime")
 NUMBERS = ("integer", "decimal")
 TEXTS = ("string", "date", "dateTime", "time")
 
+_PLAIN = re.compile(r"""[\w."]+|\(?'[^']*'\)?|\(-?\d+\)""")
 _READ = {
-    "boolean": "fhirpath_boolean",
-    "integer": "fhirpath_integer",
-    "decimal": "fhirpath_decimal",
+    "boolean": "fhirpath_boolean({0})",
+    "integer": "fhirpath_integer({0})",
+    "unsignedInt": "fhirpath_integer_from({0}, 0)",
+    "positiveInt": "fhirpath_integer_from({0}, 1)",
+    "decimal": "fhirpath_decimal({0})",
+    "date": "fhirpath_date({0})",
+    "dateTime": "fhirpath_datetime({0})",
+    "instant": "fhirpath_instant({0})",
+    "time": "fhirpath_time({0})",
 }
 
 
@@ -75,21 +83,32 @@ def member(sql: str, key: str) -> str:
     return f'{sql}."{key}"'
 
 
-def read_leaf(raw: str, type_name: str, *, as_text: bool) -> str:
-    """SQL that reads a value of a primitive type from the text that stands for it in JSON."""
-    kind = elements.kind_of(type_name)
-    if as_text and kind == "decimal":
-        return f"case when fhirpath_decimal({raw}) is not null then {raw} end"
-    return f"{_READ.get(kind, 'fhirpath_string')}({raw})"
+def read_leaf(raw: str, type_name: str, *, as_text: bool = False) -> str:
+    """SQL that reads a value of a primitive type from its JSON text; null where it is none of that
+    type (R4, Data Types)."""
+    if as_text and type_name == "decimal":
+        return f"fhirpath_decimal_text({raw})"
+    return _READ.get(type_name, "fhirpath_string({0})").format(raw)
+
+
+def is_text(raw: str, text: str) -> str:
+    """SQL that tells whether the JSON text of a leaf is that of this string."""
+    return f"{raw} = {quoted(json.dumps(text, ensure_ascii=False))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a path begins from: its focus, and the SQL of %rowIndex."""
+    """What a path begins from: its focus, and the SQL of %rowIndex.
+
+    `there` tells the rows of items from the row that forEachOrNull makes of nothing, in which every
+    column is null, and `counted` does so for %rowIndex, which is 0 there. Empty: all are of items.
+    """
 
     this: Value
     index: str = "0"
     as_text: bool = False
+    there: str = ""
+    counted: str = ""
 
     def inside(self, item: Value) -> "Scope":
         """The scope of a criterion on each item."""
@@ -116,6 +135,13 @@ class Names:
         """The items of a list that pass."""
         name = self.new()
         return f"list_filter({items}, lambda {name}: {passes(name)})"
+
+    def once(self, sql: str, made: Callable[[str], str]) -> str:
+        """What is made of a value that is named more than once: it is worked out once."""
+        if _PLAIN.fullmatch(sql):
+            return made(sql)
+        name = self.new()
+        return f"list_transform([{sql}], lambda {name}: {made(name)})[1]"
 
     def present(self, items: str) -> str:
         """The items of a list that are not null."""
