@@ -247,11 +247,13 @@ create macro fhirpath_places(number_text) as
     - coalesce(try_cast(regexp_extract(number_text, '[eE]\+?(-?\d+)$', 1) as integer), 0), 0
   );
 
--- Half a unit of the last place; of numbers with up to 21 digits before the point and 15 behind it.
+-- Half a unit of the last place, of numbers with up to 21 digits before the point; behind the 15th place any is as
+-- good as the least that is reckoned with.
 create macro fhirpath_half(number_text) as
   case
     when fhirpath_places(number_text) <= 15
       then cast('0.' || repeat('0', cast(fhirpath_places(number_text) as integer)) || '5' as decimal(38, 16))
+    else cast('0.0000000000000001' as decimal(38, 16))
   end;
 
 create macro fhirpath_step(digits) as
