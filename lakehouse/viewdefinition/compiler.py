@@ -92,6 +92,7 @@ def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     made = list(select_rows(view.select, scope, rows, _TEXT, "true"))
     if rows.condition:
         rows.unnest("[0]", rows.name("f"))
+    rows.work_out()
     outputs = [output_of(item) for item in made]
     listed = [f'{sql} as "{output.name}"' for output, sql in outputs]
     if paths.in_lake:

@@ -37,7 +37,14 @@ class Rows:
 
     def step(self, *items: str) -> None:
         """Add columns to the rows so far."""
+        self.work_out()
         self.sql = f"select *, {', '.join(items)}\nfrom ({self.sql})"
+
+    def work_out(self) -> None:
+        """Add the values that paths name more than once."""
+        for layer in self.paths.items.names.layers():
+            told = ", ".join(f"{sql} as {name}" for name, sql in layer.items())
+            self.sql = f"select *, {told}\nfrom ({self.sql})"
 
     def unnest(self, items: str, name: str, *, index: str = "") -> None:
         """Make a row of each item, with its place where a name for that is given."""
@@ -62,6 +69,7 @@ class Rows:
 
     def only(self, condition: str) -> None:
         """Keep the rows that pass."""
+        self.work_out()
         self.sql = f"select *\nfrom ({self.sql})\nwhere {condition}"
 
     def name(self, letter: str) -> str:

@@ -3,7 +3,7 @@ from."""
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from lakehouse.viewdefinition.shape import Node
@@ -15,6 +15,10 @@ NUMBERS = ("integer", "decimal")
 TEXTS = ("string", "date", "dateTime", "time")
 
 _PLAIN = re.compile(r"""[\w."]+|\(?'[^']*'\)?|\(-?\d+\)""")
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_ITEM = re.compile(r"\bx\d+\b")
+_LAMBDA = re.compile(r"\blambda (x\d+):")
+_NAMED = re.compile(r"\b_v\d+\b")
 _READ = {
     "boolean": "fhirpath_boolean({0})",
     "integer": "fhirpath_integer({0})",
@@ -96,6 +100,14 @@ def is_text(raw: str, text: str) -> str:
     return f"{raw} = {quoted(json.dumps(text, ensure_ascii=False))}"
 
 
+def _is_of_row(sql: str) -> bool:
+    """True for what can be a column of the rows: it names no item of a list around it, and does
+    not fail, which it may do only where it is asked for."""
+    bare = _TEXT.sub("", sql)
+    inner = set(_ITEM.findall(bare)) - set(_LAMBDA.findall(bare))
+    return not inner and "_w." not in bare and "error(" not in bare
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a path begins from: its focus, and the SQL of %rowIndex.
@@ -116,10 +128,15 @@ class Scope:
 
 
 class Names:
-    """Names of lambda parameters, each once in a view."""
+    """Names of lambda parameters and of values that are worked out beforehand, each once in a view.
+
+    `waiting` are those of the latter that no step of the rows has as columns yet.
+    """
 
     def __init__(self) -> None:
         self._count = 0
+        self._known: dict[str, str] = {}
+        self.waiting: dict[str, str] = {}
 
     def new(self) -> str:
         """A name that no other part of the query uses."""
@@ -140,8 +157,28 @@ class Names:
         """What is made of a value that is named more than once: it is worked out once."""
         if _PLAIN.fullmatch(sql):
             return made(sql)
+        if _is_of_row(sql):
+            return made(self._column(sql))
         name = self.new()
         return f"list_transform([{sql}], lambda {name}: {made(name)})[1]"
+
+    def _column(self, sql: str) -> str:
+        if sql not in self._known:
+            self._known[sql] = f"_v{len(self._known)}"
+            self.waiting[self._known[sql]] = sql
+        return self._known[sql]
+
+    def layers(self) -> Iterator[dict[str, str]]:
+        """The waiting columns, each after those that it is made of; then none waits."""
+        while self.waiting:
+            names = set(self.waiting)
+            ready = {
+                name: sql
+                for name, sql in self.waiting.items()
+                if names.isdisjoint(_NAMED.findall(sql))
+            }
+            self.waiting = {name: self.waiting[name] for name in self.waiting if name not in ready}
+            yield ready
 
     def present(self, items: str) -> str:
         """The items of a list that are not null."""
