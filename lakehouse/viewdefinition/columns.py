@@ -52,6 +52,15 @@ class Place:
 
 
 def column_value(paths: Paths, column: Column, scope: Scope) -> Value:
+    """The value of a column in a row; raises PathError where its path has none of its type."""
+    found = _typed(paths, column, scope)
+    there = scope.counted if column.path.strip() == "%rowIndex" else scope.there
+    if not there or found.node is not None:
+        return found  # an element of nothing is null of itself
+    return found.like(f"case when {there} then {found.sql} end")
+
+
+def _typed(paths: Paths, column: Column, scope: Scope) -> Value:
     found = paths.evaluate(parse(column.path), scope)
     wanted = elements.kind_of(column.type) if column.type else found.kind
     if found.kind == "decimal" and wanted == "string":

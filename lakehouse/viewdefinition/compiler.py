@@ -16,7 +16,7 @@ from lakehouse.viewdefinition.paths import Paths
 from lakehouse.viewdefinition.rows import Rows, select_rows
 from lakehouse.viewdefinition.shape import Node
 from lakehouse.viewdefinition.syntax import PathError, parse
-from lakehouse.viewdefinition.value import COMPLEX, Scope, Value, quoted
+from lakehouse.viewdefinition.value import COMPLEX, Scope, Value, is_text, member, quoted
 from lakehouse.viewdefinition.view import View, read_view
 
 ENVELOPE = (
@@ -87,11 +87,12 @@ def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     rows.sql = _base(view, paths, relation, node)
     if not paths.in_lake:
         node.child("resourceType", "code", is_list=False)
-        conditions = [f"_r.\"resourceType\" = '{view.resource}'", *conditions]
+        conditions = [is_text(member("_r", "resourceType"), view.resource), *conditions]
     rows.condition = " and ".join(conditions)
-    made = list(select_rows(view.select, scope, rows, "resource", "true"))
+    made = list(select_rows(view.select, scope, rows, _TEXT, "true"))
     if rows.condition:
         rows.unnest("[0]", rows.name("f"))
+    rows.work_out()
     outputs = [output_of(item) for item in made]
     listed = [f'{sql} as "{output.name}"' for output, sql in outputs]
     if paths.in_lake:
@@ -121,13 +122,13 @@ def _base(view: View, paths: Paths, relation: str, node: Node) -> str:
 
 
 def _text(paths: Paths) -> str:
-    """The JSON text; numbers whose digits matter as sent are put in quotes first, since JSON
-    readers drop zeros."""
+    """The JSON text; numbers whose digits matter as sent are put in an object first, since JSON
+    readers drop zeros. The pattern cannot match inside a string: a quote there is escaped."""
     if not paths.items.exact:
         return "resource"
     keys = "|".join(sorted(paths.items.exact))
     pattern = rf'("(?:{keys})"\s*:\s*)(-?[0-9][0-9.eE+-]*)'
-    return f"regexp_replace(resource, {quoted(pattern)}, '\\1\"\\2\"', 'g')"
+    return f"regexp_replace(resource, {quoted(pattern)}, '\\1{{\"$\":\"\\2\"}}', 'g')"
 
 
 def _condition(paths: Paths, path: str, number: int, scope: Scope, rows: Rows) -> str:

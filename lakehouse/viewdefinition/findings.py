@@ -8,20 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lakehouse.viewdefinition import elements
 from lakehouse.viewdefinition.compiler import Compiled
 from lakehouse.viewdefinition.shape import Node
-from lakehouse.viewdefinition.value import quoted
+from lakehouse.viewdefinition.value import quoted, read_leaf
 
-_BROKEN = {
-    "boolean": "fhirpath_boolean({0}) is null",
-    "integer": "fhirpath_integer({0}) is null",
-    "decimal": "fhirpath_decimal({0}) is null",
-    "date": "not fhirpath_is_moment({0})",
-    "dateTime": "not fhirpath_is_moment({0})",
-    "time": "not fhirpath_is_time({0})",
-    "string": "fhirpath_string({0}) is null",
-}
 _PART = re.compile(r"\.\.?\w+(?:\[\*\])?")
 
 
@@ -83,7 +73,7 @@ def _check(path: str, nodes: dict[str, Node]) -> str:
         return ""
     if not node.is_leaf:
         return f"len(list_filter({types}, lambda t: {is_told} and t <> 'OBJECT'))"
-    texts = f"json_extract_string(resource, {place})"
+    texts = f"json_extract(resource, {place})"
     texts = texts if many else f"[{texts}]"
-    broken = _BROKEN[elements.kind_of(node.type)].format("v")
-    return f"len(list_filter({texts}, lambda v: v is not null and {broken}))"
+    broken = f"{read_leaf('v', node.type)} is null"
+    return f"len(list_filter({texts}, lambda v: v is not null and v <> 'null' and {broken}))"

@@ -13,6 +13,7 @@ from lakehouse.viewdefinition.value import (
     TEXTS,
     Scope,
     Value,
+    is_text,
     member,
     quoted,
     simple,
@@ -107,10 +108,10 @@ def _of_type(paths: "Paths", of: Value, told: Call, scope: Scope) -> Value:
         raise PathError(f"{of.type or of.kind} is never of type {kind}", told.at)
     of.node.child("resourceType", "code", is_list=False)
     if not of.many:
-        sql = f"case when {member(of.sql, 'resourceType')} = '{kind}' then {of.sql} end"
+        sql = f"case when {is_text(member(of.sql, 'resourceType'), kind)} then {of.sql} end"
     else:
         sql = paths.items.names.only(
-            of.sql, lambda item: f"{member(item, 'resourceType')} = '{kind}'"
+            of.sql, lambda item: is_text(member(item, "resourceType"), kind)
         )
     return of.like(sql, type=kind, clean=True)
 
@@ -133,9 +134,7 @@ def _extension(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
     if node is None:
         raise PathError("nothing here has extensions", told.at)
     node.child("url", "uri", is_list=False)
-    sql = paths.items.names.only(
-        found.sql, lambda item: f"{member(item, 'url')} = {quoted(url.text)}"
-    )
+    sql = paths.items.names.only(found.sql, lambda item: is_text(member(item, "url"), url.text))
     return replace(found.like(sql, clean=True), deciders=found.deciders | {f"{node.path}.url"})
 
 
@@ -171,7 +170,8 @@ def _reference_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
     source = "source || '/' || " if paths.in_lake else ""
 
     def key(reference: str) -> str:
-        return f"{source}{macro}({reference}, {target})"
+        made = paths.items.names.once(reference, lambda told: f"{macro}({told}, {target})")
+        return f"{source}{made}"
 
     found = paths.items.navigate(of, "reference", told.at)
     if paths.in_lake:
@@ -200,7 +200,8 @@ def _boundary(paths: "Paths", of: Value, told: Call, scope: Scope) -> Value:
     kind = "decimal" if of.kind == "integer" else of.kind
     text = f"cast({one.sql} as varchar)" if of.kind == "integer" else one.sql
     side = "low" if told.name == "lowBoundary" else "high"
-    return simple(f"fhirpath_{family}_{side}({text}, {digits})", kind, one, guarded=one.guarded)
+    sql = paths.items.names.once(text, lambda found: f"fhirpath_{family}_{side}({found}, {digits})")
+    return simple(sql, kind, one, guarded=one.guarded)
 
 
 _FUNCTIONS: dict[str, tuple[_Function, int, int]] = {

@@ -1,25 +1,73 @@
 -- What compiled ViewDefinitions call. Each macro gives null (FHIRPath's empty) for what it cannot read, never a guess.
--- DuckDB dialect; a texts' JSON was read with every leaf as text.
+-- DuckDB dialect. A leaf is JSON text as the reader writes it anew, so that a string stands in quotes (34) and no number is
+-- taken for a string nor a string for a number. A number whose digits matter was put in an object before: {"$":"1.50"}.
 
--- A string as sent. Text that is itself a JSON object or array stood where a string should be: it is none. The
--- characters [ and { (91 and 123) differ in one bit.
 create macro fhirpath_string(value) as
   case
-    when ascii(value) & 223 <> 91 then value
-    when not json_valid(value) then value
+    when ascii(value) <> 34 then null
+    when contains(value, '\') then json_extract_string(value, '$')
+    else substr(value, 2, length(value) - 2)
   end;
+
+-- Whether a JSON text is an object with something at one of these paths, or a list at one of those.
+create macro fhirpath_has_any(value, single, lists) as
+  len(list_filter(json_extract(value, single), lambda part: part <> 'null')) > 0
+  or len(list_filter(json_extract(value, lists), lambda part: starts_with(part, '['))) > 0;
 
 create macro fhirpath_boolean(value) as
   case value when 'true' then true when 'false' then false end;
 
--- A whole number of 32 bits, as FHIR's integer types are.
-create macro fhirpath_integer(value) as
-  case when regexp_full_match(value, '-?(?:0|[1-9]\d*)') then try_cast(value as integer) end;
+create macro fhirpath_decimal_text(value) as
+  case
+    when ascii(value) between 45 and 57 then cast(value as varchar)
+    when starts_with(value, '{"$":"') then substr(value, 7, length(value) - 8)
+  end;
 
+-- A reader writes -Infinity for what is beyond a double.
 create macro fhirpath_decimal(value) as
   case
-    when regexp_full_match(value, '-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?')
-      then nullif(nullif(try_cast(value as double), cast('inf' as double)), cast('-inf' as double))
+    when ascii(value) between 45 and 57 then nullif(try_cast(value as double), cast('-inf' as double))
+    when starts_with(value, '{"$":"')
+      then nullif(nullif(try_cast(substr(value, 7, length(value) - 8) as double), cast('inf' as double)), cast('-inf' as double))
+  end;
+
+-- A whole number of 32 bits, as FHIR's integer types are.
+create macro fhirpath_integer(value) as
+  case when regexp_full_match(value, '-?\d+') then try_cast(value as integer) end;
+
+create macro fhirpath_integer_from(value, least) as
+  case when fhirpath_integer(value) >= least then fhirpath_integer(value) end;
+
+-- The forms of R4's date, dateTime, instant and time. Days up to the 28th are in every month; of others the calendar
+-- is asked.
+create macro fhirpath_year() as
+  '"(?:[1-9]\d\d\d|0[1-9]\d\d|00[1-9]\d|000[1-9])';
+
+create macro fhirpath_clock() as
+  'T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))';
+
+create macro fhirpath_dated(value, clock) as
+  case
+    when regexp_full_match(
+      value, fhirpath_year() || '(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1\d|2[0-8])' || clock || ')?)?"'
+    ) then substr(value, 2, length(value) - 2)
+    when regexp_full_match(value, fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:29|30|31)' || clock || '"')
+      and try_cast(substr(value, 2, 10) as date) is not null then substr(value, 2, length(value) - 2)
+  end;
+
+create macro fhirpath_date(value) as
+  fhirpath_dated(value, '');
+
+create macro fhirpath_datetime(value) as
+  fhirpath_dated(value, '(?:' || fhirpath_clock() || ')?');
+
+create macro fhirpath_instant(value) as
+  case when length(value) > 20 then fhirpath_dated(value, fhirpath_clock()) end;
+
+create macro fhirpath_time(value) as
+  case
+    when regexp_full_match(value, '"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"')
+      then substr(value, 2, length(value) - 2)
   end;
 
 -- The id that a literal reference names, where it names one of a pattern of types by its id: relative or absolute,
@@ -104,32 +152,36 @@ create macro fhirpath_offset(zone) as
     )
   end;
 
--- The local part as text that compares part by part, in UTC; seconds and their fraction are one part.
+-- The local part as text that compares part by part, in UTC; seconds and their fraction are one part, and there may be
+-- 60 of them.
 create macro fhirpath_sortable(moment) as
   case
     when length(fhirpath_local(moment)) <= 10 then fhirpath_local(moment)
     else left(
       strftime(
-        try_cast(fhirpath_earliest(fhirpath_local(moment)) as timestamp) - fhirpath_offset(fhirpath_zone(moment)),
-        '%Y-%m-%dT%H:%M:%S.%f'
-      ),
+        try_cast(left(fhirpath_earliest(fhirpath_local(moment)), 16) as timestamp) - fhirpath_offset(fhirpath_zone(moment)),
+        '%Y-%m-%dT%H:%M'
+      ) || substr(fhirpath_earliest(fhirpath_local(moment)), 17),
       case length(fhirpath_local(moment)) when 13 then 13 when 16 then 16 else 26 end
     )
   end;
 
 create macro fhirpath_order(one, other) as
-  case
-    when left(one, least(length(one), length(other))) < left(other, least(length(one), length(other))) then -1
-    when left(one, least(length(one), length(other))) > left(other, least(length(one), length(other))) then 1
-    when length(one) = length(other) then 0
-  end;
+  list_transform(
+    [{'one': one, 'other': other, 'both': least(length(one), length(other))}],
+    lambda ordered: case
+      when left(ordered.one, ordered.both) < left(ordered.other, ordered.both) then -1
+      when left(ordered.one, ordered.both) > left(ordered.other, ordered.both) then 1
+      when length(ordered.one) = length(ordered.other) then 0
+    end
+  )[1];
 
 create macro fhirpath_from(moment) as
-  try_cast(fhirpath_earliest(fhirpath_local(moment)) as timestamp)
+  try_cast(replace(fhirpath_earliest(fhirpath_local(moment)), ':60', ':59') as timestamp)
   - case fhirpath_zone(moment) when '' then interval 14 hour else fhirpath_offset(fhirpath_zone(moment)) end;
 
 create macro fhirpath_until(moment) as
-  try_cast(fhirpath_latest(fhirpath_local(moment)) as timestamp)
+  try_cast(replace(fhirpath_latest(fhirpath_local(moment)), ':60', ':59') as timestamp)
   - case fhirpath_zone(moment) when '' then interval (-12) hour else fhirpath_offset(fhirpath_zone(moment)) end;
 
 -- -1, 0 or 1: how one moment stands to the other; null where that cannot be told.
@@ -188,12 +240,20 @@ create macro fhirpath_time_high(value, digits) as
       then left(value || substr('23:59:59.999', length(value) + 1), fhirpath_time_length(digits))
   end;
 
--- Half a unit of the last place that a number is written with; numbers of up to 18 digits before and 15 after the
--- point, without an exponent.
+-- The places behind the point that a number is written with: 2 in 1.50, 7 in 1e-7, none in 1e3.
+create macro fhirpath_places(number_text) as
+  greatest(
+    length(regexp_extract(number_text, '\.(\d+)', 1))
+    - coalesce(try_cast(regexp_extract(number_text, '[eE]\+?(-?\d+)$', 1) as integer), 0), 0
+  );
+
+-- Half a unit of the last place, of numbers with up to 21 digits before the point; behind the 15th place any is as
+-- good as the least that is reckoned with.
 create macro fhirpath_half(number_text) as
   case
-    when regexp_full_match(number_text, '-?\d{1,18}(?:\.\d{1,15})?')
-      then cast('0.' || repeat('0', length(split_part(number_text, '.', 2))) || '5' as decimal(38, 16))
+    when fhirpath_places(number_text) <= 15
+      then cast('0.' || repeat('0', cast(fhirpath_places(number_text) as integer)) || '5' as decimal(38, 16))
+    else cast('0.0000000000000001' as decimal(38, 16))
   end;
 
 create macro fhirpath_step(digits) as

@@ -111,13 +111,13 @@ class Items:
             return read_leaf(raw, node.type, as_text=as_text)
 
         kind = elements.kind_of(node.type)
-        head = read(self._head(of, key, node.is_list))
+        head = self.names.once(self._head(of, key, node.is_list), read)
         if of.many and not node.is_list:
             inside = self.names.each(of.sql, lambda item: read(member(self._struct(of, item), key)))
         elif node.is_list:
             inside = self.names.each(self._member_list(of, key), read)
         else:
-            sql = read(member(self._struct(of, of.sql), key))
+            sql = self.names.once(member(self._struct(of, of.sql), key), read)
             return Value(sql, kind, paths=frozenset({node.path}), as_text=as_text, **where)  # type: ignore[arg-type]
         return Value(
             self.names.present(inside),
@@ -163,29 +163,42 @@ class Items:
     def present(self, sql: str, node: Node) -> str:
         """SQL that tells whether an item is an object with contents."""
         if node.raw:
-            return f"coalesce(starts_with({sql}, '{{'), false)"
-        return "(" + " or ".join(f"{member(sql, key)} is not null" for key in node.contents()) + ")"
+            single, lists = ([f"$.{key}" for key in node.keys(lists=of)] for of in (False, True))
+            return f"fhirpath_has_any({sql}, {single}, {lists})"
+        keys = node.contents()
+        return self.names.once(
+            sql,
+            lambda item: f"({' or '.join(f'{member(item, key)} is not null' for key in keys)})",
+        )
 
     def listed(self, value: Value) -> str:
         """SQL of the list of all items of a value."""
         sql, node = value.sql, value.node
         if not value.many:
-            there = (
-                self.present(sql, node) if node and value.kind == COMPLEX else f"{sql} is not null"
+            return self.names.once(
+                sql,
+                lambda item: f"case when {self._is_there(value, item)} then [{item}] end",
             )
-            return f"case when {there} then [{sql}] end"
         if value.kind != COMPLEX or value.clean or node is None:
             return sql
         return self.names.only(sql, lambda item: self.present(item, node))
+
+    def _is_there(self, value: Value, item: str) -> str:
+        if value.kind == COMPLEX and value.node:
+            return self.present(item, value.node)
+        return f"{item} is not null"
 
     def first(self, value: Value) -> Value:
         """The first item."""
         if not value.many:
             return value
-        items = f"{self.listed(value)}[1]"
+        items = f"({self.listed(value)})[1]"
         if value.kind == COMPLEX and value.node and not value.clean:
-            head = value.head or f"{value.sql}[1]"
-            items = f"case when {self.present(head, value.node)} then {head} else {items} end"
+            rest = items
+            items = self.names.once(
+                value.head or f"({value.sql})[1]",
+                lambda head: f"case when {self._is_there(value, head)} then {head} else {rest} end",
+            )
         elif value.kind != COMPLEX and value.head:
             # the first of each list on the way is the answer, unless it has none and there are
             # others
@@ -199,7 +212,10 @@ class Items:
             return value
         items = self.listed(value)
         told = quoted(f"{self.place}: {SEVERAL}")
-        sql = f"case when len({items}) > 1 then error({told}) else {items}[1] end"
+        sql = self.names.once(
+            items,
+            lambda found: f"case when len({found}) > 1 then error({told}) else {found}[1] end",
+        )
         return value.like(sql, many=False, clean=True)
 
     def truth(self, value: Value, at: int) -> Value:
@@ -209,11 +225,7 @@ class Items:
         one = self.single(value)
         if one.kind == "boolean":
             return one
-        there = (
-            self.present(one.sql, one.node)
-            if one.kind == COMPLEX and one.node
-            else f"{one.sql} is not null"
-        )
+        there = self._is_there(one, one.sql)
         return one.like(f"case when {there} then true end", kind="boolean", type="", node=None)
 
 

@@ -1,6 +1,9 @@
 """The operators of FHIRPath as SQL. Null is FHIRPath's empty, so that SQL's three values are
 FHIRPath's."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from lakehouse.viewdefinition.items import Items
 from lakehouse.viewdefinition.syntax import Operation, PathError
 from lakehouse.viewdefinition.value import CHOICE, COMPLEX, MOMENTS, NUMBERS, TEXTS, Value, simple
@@ -14,11 +17,11 @@ def operate(items: Items, told: Operation, left: Value, right: Value) -> Value:
     if COMPLEX in (left.kind, right.kind) or CHOICE in (left.kind, right.kind):
         raise PathError(f"{told.sign} takes values, not elements with parts", told.at)
     if told.sign in ("=", "!="):
-        return _equal(told, left, right)
+        return _equal(items, told, left, right)
     left, right = items.single(left), items.single(right)
     if told.sign in ("<", "<=", ">", ">="):
-        return _compare(told, left, right)
-    return _calculate(told, left, right)
+        return _compare(items, told, left, right)
+    return _calculate(items, told, left, right)
 
 
 def _logic(told: Operation, one: Value, other: Value) -> Value:
@@ -35,25 +38,14 @@ def _logic(told: Operation, one: Value, other: Value) -> Value:
     return simple(sql, "boolean", one, other, guarded=guarded)
 
 
-def _equal(told: Operation, left: Value, right: Value) -> Value:
+def _equal(items: Items, told: Operation, left: Value, right: Value) -> Value:
     family = _family(told, left, right)
     guarded = left.guarded or right.guarded
     if not left.many and not right.many:
-        sql = _compared(family, "=", left.sql, right.sql)
+        sql = _compared(items, family, "=", left.sql, right.sql)
     else:
-        one, other = (
-            v.sql if v.many else f"case when {v.sql} is not null then [{v.sql}] end"
-            for v in (left, right)
-        )
-        same = _compared(family, "=", f"{one}[1]", f"{other}[1]")
-        alike = (
-            f"case when {one} = {other} then true end" if family != "plain" else f"{one} = {other}"
-        )
-        sql = (
-            f"case when coalesce(len({one}), 0) = 0 or coalesce(len({other}), 0) = 0 then null "
-            f"when len({one}) <> len({other}) then false "
-            f"when len({one}) = 1 then {same} else {alike} end"
-        )
+        one, other = items.listed(left), items.listed(right)
+        sql = _both(items, one, other, lambda *both: _equal_lists(items, family, *both))
     return simple(
         f"({sql})" if told.sign == "=" else f"(not ({sql}))",
         "boolean",
@@ -63,11 +55,28 @@ def _equal(told: Operation, left: Value, right: Value) -> Value:
     )
 
 
-def _compare(told: Operation, left: Value, right: Value) -> Value:
+def _equal_lists(items: Items, family: str, one: str, other: str) -> str:
+    same = _compared(items, family, "=", f"{one}[1]", f"{other}[1]")
+    alike = f"case when {one} = {other} then true end" if family != "plain" else f"{one} = {other}"
+    return (
+        f"case when coalesce(len({one}), 0) = 0 or coalesce(len({other}), 0) = 0 then null "
+        f"when len({one}) <> len({other}) then false "
+        f"when len({one}) = 1 then {same} else {alike} end"
+    )
+
+
+def _both(items: Items, one: str, other: str, made: Callable[[str, str], str]) -> str:
+    """What is made of two values, each worked out once."""
+    return items.names.once(
+        one, lambda first: items.names.once(other, lambda second: made(first, second))
+    )
+
+
+def _compare(items: Items, told: Operation, left: Value, right: Value) -> Value:
     family = _family(told, left, right)
     if left.kind == "boolean":
         raise PathError(f"{told.sign} does not order booleans", told.at)
-    sql = _compared(family, told.sign, left.sql, right.sql)
+    sql = _compared(items, family, told.sign, left.sql, right.sql)
     return simple(f"({sql})", "boolean", left, right, guarded=left.guarded or right.guarded)
 
 
@@ -84,7 +93,7 @@ def _family(told: Operation, left: Value, right: Value) -> str:
     return "plain"
 
 
-def _calculate(told: Operation, left: Value, right: Value) -> Value:
+def _calculate(items: Items, told: Operation, left: Value, right: Value) -> Value:
     kinds = {left.kind, right.kind}
     if told.sign == "&" and kinds <= set(TEXTS):
         sql = f"(coalesce({left.sql}, '') || coalesce({right.sql}, ''))"
@@ -94,14 +103,22 @@ def _calculate(told: Operation, left: Value, right: Value) -> Value:
         return simple(f"({left.sql} || {right.sql})", "string", left, right, guarded=guarded)
     if not kinds <= set(NUMBERS):
         raise PathError(f"{left.kind} {told.sign} {right.kind} has no meaning", told.at)
-    kind, sql = _arithmetic(told.sign, left, right)
-    return simple(sql, kind, left, right, guarded=guarded)
+    kinds_found = set[str]()
+
+    def made(one: str, other: str) -> str:
+        kind, sql = _arithmetic(told.sign, replace(left, sql=one), replace(right, sql=other))
+        kinds_found.add(kind)
+        return sql
+
+    sql = _both(items, left.sql, right.sql, made)
+    return simple(sql, kinds_found.pop(), left, right, guarded=guarded)
 
 
-def _compared(family: str, sign: str, one: str, other: str) -> str:
+def _compared(items: Items, family: str, sign: str, one: str, other: str) -> str:
     if family == "plain":
         return f"{one} {sign} {other}"
-    return f"fhirpath_compare_{family}({one}, {other}) {sign} 0"
+    order = _both(items, one, other, lambda *both: f"fhirpath_compare_{family}({', '.join(both)})")
+    return f"{order} {sign} 0"
 
 
 def _arithmetic(sign: str, left: Value, right: Value) -> tuple[str, str]:

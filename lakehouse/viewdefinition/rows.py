@@ -6,12 +6,13 @@ scan serves all of them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lakehouse.errors import SpecError
 from lakehouse.viewdefinition import elements
 from lakehouse.viewdefinition.columns import Made, Place, column_value, no_value, output_of
+from lakehouse.viewdefinition.items import SEVERAL
 from lakehouse.viewdefinition.paths import Paths
 from lakehouse.viewdefinition.syntax import PathError, parse
 from lakehouse.viewdefinition.value import CHOICE, COMPLEX, MOMENTS, Scope, Value, simple
@@ -36,7 +37,14 @@ class Rows:
 
     def step(self, *items: str) -> None:
         """Add columns to the rows so far."""
+        self.work_out()
         self.sql = f"select *, {', '.join(items)}\nfrom ({self.sql})"
+
+    def work_out(self) -> None:
+        """Add the values that paths name more than once."""
+        for layer in self.paths.items.names.layers():
+            told = ", ".join(f"{sql} as {name}" for name, sql in layer.items())
+            self.sql = f"select *, {told}\nfrom ({self.sql})"
 
     def unnest(self, items: str, name: str, *, index: str = "") -> None:
         """Make a row of each item, with its place where a name for that is given."""
@@ -46,8 +54,22 @@ class Rows:
         places = [f"unnest(range(len({items}))) as {index}"] if index else []
         self.step(f"unnest({items}) as {name}", *places)
 
+    def settled(self, value: Value, active: str) -> Value:
+        """A column that fails on several values does so in every row, also where what follows
+        leaves none of it."""
+        if SEVERAL not in value.sql:
+            return value
+        conditions = [one for one in (self.condition, active) if one not in ("", "true")]
+        sql = value.sql
+        if conditions:
+            sql = f"case when {' and '.join(conditions)} then {sql} end"
+        name = self.name("c")
+        self.step(f"{sql} as {name}")
+        return value.like(name)
+
     def only(self, condition: str) -> None:
         """Keep the rows that pass."""
+        self.work_out()
         self.sql = f"select *\nfrom ({self.sql})\nwhere {condition}"
 
     def name(self, letter: str) -> str:
@@ -56,27 +78,47 @@ class Rows:
         return f"_{letter}{self.count}"
 
 
-def select_rows(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> Iterator[Made]:
+def select_rows(
+    select: Select,
+    scope: Scope,
+    rows: Rows,
+    text: str,
+    active: str,
+    ready: Mapping[int, Made] | None = None,
+) -> Iterator[Made]:
     """The columns of a select; what it loops over becomes steps.
 
     `text` is SQL of the focus as JSON, where that is known; `active` is true in the rows that
-    belong to the branch we are in.
+    belong to the branch we are in; `ready` are the columns that the select around has made for this
+    one.
     """
     if select.each is not None:
         scope, text = _each(select, scope, rows, active)
+        active = scope.there if select.or_null else active
     elif select.repeat and _is_nowhere(select, scope.this):
         rows.only("false" if active == "true" else f"not {active}")
         yield from (Made(column, no_value(column)) for column in select.all_columns())
         return
     elif select.repeat:
         scope, text = _repeat(select, scope, rows, text, active)
-    for column in select.columns:
-        with Place(rows.paths, f"column {column.name}", column.path):
-            yield Made(column, column_value(rows.paths, column, scope))
+    if ready is None or select.iterates:
+        ready = dict(_columns(select, scope, rows, active))
+    yield from (ready[id(column)] for column in select.columns)
     for inner in select.selects:
-        yield from select_rows(inner, scope, rows, text, active)
+        yield from select_rows(inner, scope, rows, text, active, ready)
     if select.union:
         yield from _union(select, scope, rows, text, active)
+
+
+def _columns(select: Select, scope: Scope, rows: Rows, active: str) -> Iterator[tuple[int, Made]]:
+    """All columns of one focus, before anything below is looped over."""
+    for column in select.columns:
+        with Place(rows.paths, f"column {column.name}", column.path):
+            value = column_value(rows.paths, column, scope)
+        yield id(column), Made(column, rows.settled(value, active))
+    for inner in select.selects:
+        if not inner.iterates:
+            yield from _columns(inner, scope, rows, active)
 
 
 def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope, str]:
@@ -105,7 +147,9 @@ def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope,
     if late and found.node:
         there = paths.items.present(name, found.node)
         rows.only(there if active == "true" else f"(not {active} or {there})")
-    return _focus(found, name, index, rows)
+    inside, text = _focus(found, name, index, rows)
+    there = f"({name} is not null)" if select.or_null else scope.there
+    return replace(inside, there=there, counted=scope.there), text
 
 
 def _unnest(
@@ -168,7 +212,7 @@ def _repeat(select: Select, scope: Scope, rows: Rows, text: str, active: str) ->
     opened = rows.name("r")
     rows.step(f"{paths.items.opened(name, inside)} as {opened}")
     focus = Value(opened, COMPLEX, kind, node=inside, clean=True, guarded=True)
-    return Scope(focus, index), name
+    return Scope(focus, index, there=scope.there, counted=scope.there), name
 
 
 def _numbered(items: str, *columns: str) -> str:

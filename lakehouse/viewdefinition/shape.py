@@ -1,8 +1,8 @@
 """The parts of a resource that a view reads: a tree, and the shape that takes them out of JSON.
 
-Every leaf is taken as text. An element whose own presence matters is taken with all that it may
-have inside, because what json_transform gives for a wrong shape (a text where an object should be)
-looks like an object without contents.
+Every leaf is taken as JSON text, which tells a string from a number. An element whose own presence
+matters is taken with all that it may have inside, because what json_transform gives for a wrong
+shape (a text where an object should be) looks like an object without contents.
 """
 
 import json
@@ -44,12 +44,19 @@ class Node:
                 self.child(element.json_name(kind), kind, is_list=element.is_list)
         return list(self.children)
 
+    def keys(self, *, lists: bool) -> list[str]:
+        """Every key that an element of this type may have: those that repeat, or the others."""
+        return [
+            element.json_name(kind)
+            for element in elements.elements(self.type)
+            for kind in element.types
+            if element.is_list == lists
+        ]
+
     def shape(self) -> Any:
         """What json_transform is to take out."""
-        if self.raw:
+        if self.raw or not self.children:
             inside: Any = "JSON"
-        elif self.is_leaf or not self.children:
-            inside = "VARCHAR"
         else:
             inside = {key: child.shape() for key, child in self.children.items()}
         return [inside] if self.is_list else inside
@@ -57,7 +64,7 @@ class Node:
     def root_shape(self) -> str:
         """The shape of a whole text, as json_transform wants it."""
         inside = {key: child.shape() for key, child in self.children.items()}
-        return json.dumps(inside or {"id": "VARCHAR"}, separators=(",", ":"))
+        return json.dumps(inside or {"id": "JSON"}, separators=(",", ":"))
 
     def below(self) -> Iterator["Node"]:
         """All nodes below this one."""

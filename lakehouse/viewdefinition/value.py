@@ -1,10 +1,11 @@
 """What an expression stands for while a view is compiled: SQL, its type, and what it was read
 from."""
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from lakehouse.viewdefinition import elements
 from lakehouse.viewdefinition.shape import Node
 
 COMPLEX = "complex"
@@ -13,10 +14,21 @@ MOMENTS = ("date", "dateTime")
 NUMBERS = ("integer", "decimal")
 TEXTS = ("string", "date", "dateTime", "time")
 
+_PLAIN = re.compile(r"""[\w."]+|\(?'[^']*'\)?|\(-?\d+\)""")
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_ITEM = re.compile(r"\bx\d+\b")
+_LAMBDA = re.compile(r"\blambda (x\d+):")
+_NAMED = re.compile(r"\b_v\d+\b")
 _READ = {
-    "boolean": "fhirpath_boolean",
-    "integer": "fhirpath_integer",
-    "decimal": "fhirpath_decimal",
+    "boolean": "fhirpath_boolean({0})",
+    "integer": "fhirpath_integer({0})",
+    "unsignedInt": "fhirpath_integer_from({0}, 0)",
+    "positiveInt": "fhirpath_integer_from({0}, 1)",
+    "decimal": "fhirpath_decimal({0})",
+    "date": "fhirpath_date({0})",
+    "dateTime": "fhirpath_datetime({0})",
+    "instant": "fhirpath_instant({0})",
+    "time": "fhirpath_time({0})",
 }
 
 
@@ -75,21 +87,40 @@ def member(sql: str, key: str) -> str:
     return f'{sql}."{key}"'
 
 
-def read_leaf(raw: str, type_name: str, *, as_text: bool) -> str:
-    """SQL that reads a value of a primitive type from the text that stands for it in JSON."""
-    kind = elements.kind_of(type_name)
-    if as_text and kind == "decimal":
-        return f"case when fhirpath_decimal({raw}) is not null then {raw} end"
-    return f"{_READ.get(kind, 'fhirpath_string')}({raw})"
+def read_leaf(raw: str, type_name: str, *, as_text: bool = False) -> str:
+    """SQL that reads a value of a primitive type from its JSON text; null where it is none of that
+    type (R4, Data Types)."""
+    if as_text and type_name == "decimal":
+        return f"fhirpath_decimal_text({raw})"
+    return _READ.get(type_name, "fhirpath_string({0})").format(raw)
+
+
+def is_text(raw: str, text: str) -> str:
+    """SQL that tells whether the JSON text of a leaf is that of this string."""
+    return f"{raw} = {quoted(json.dumps(text, ensure_ascii=False))}"
+
+
+def _is_of_row(sql: str) -> bool:
+    """True for what can be a column of the rows: it names no item of a list around it, and does
+    not fail, which it may do only where it is asked for."""
+    bare = _TEXT.sub("", sql)
+    inner = set(_ITEM.findall(bare)) - set(_LAMBDA.findall(bare))
+    return not inner and "_w." not in bare and "error(" not in bare
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a path begins from: its focus, and the SQL of %rowIndex."""
+    """What a path begins from: its focus, and the SQL of %rowIndex.
+
+    `there` tells the rows of items from the row that forEachOrNull makes of nothing, in which every
+    column is null, and `counted` does so for %rowIndex, which is 0 there. Empty: all are of items.
+    """
 
     this: Value
     index: str = "0"
     as_text: bool = False
+    there: str = ""
+    counted: str = ""
 
     def inside(self, item: Value) -> "Scope":
         """The scope of a criterion on each item."""
@@ -97,10 +128,15 @@ class Scope:
 
 
 class Names:
-    """Names of lambda parameters, each once in a view."""
+    """Names of lambda parameters and of values that are worked out beforehand, each once in a view.
+
+    `waiting` are those of the latter that no step of the rows has as columns yet.
+    """
 
     def __init__(self) -> None:
         self._count = 0
+        self._known: dict[str, str] = {}
+        self.waiting: dict[str, str] = {}
 
     def new(self) -> str:
         """A name that no other part of the query uses."""
@@ -116,6 +152,33 @@ class Names:
         """The items of a list that pass."""
         name = self.new()
         return f"list_filter({items}, lambda {name}: {passes(name)})"
+
+    def once(self, sql: str, made: Callable[[str], str]) -> str:
+        """What is made of a value that is named more than once: it is worked out once."""
+        if _PLAIN.fullmatch(sql):
+            return made(sql)
+        if _is_of_row(sql):
+            return made(self._column(sql))
+        name = self.new()
+        return f"list_transform([{sql}], lambda {name}: {made(name)})[1]"
+
+    def _column(self, sql: str) -> str:
+        if sql not in self._known:
+            self._known[sql] = f"_v{len(self._known)}"
+            self.waiting[self._known[sql]] = sql
+        return self._known[sql]
+
+    def layers(self) -> Iterator[dict[str, str]]:
+        """The waiting columns, each after those that it is made of; then none waits."""
+        while self.waiting:
+            names = set(self.waiting)
+            ready = {
+                name: sql
+                for name, sql in self.waiting.items()
+                if names.isdisjoint(_NAMED.findall(sql))
+            }
+            self.waiting = {name: self.waiting[name] for name in self.waiting if name not in ready}
+            yield ready
 
     def present(self, items: str) -> str:
         """The items of a list that are not null."""

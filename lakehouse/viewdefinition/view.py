@@ -105,6 +105,11 @@ class Select:
     or_null: bool
     repeat: tuple[str, ...]
 
+    @property
+    def iterates(self) -> bool:
+        """True where it makes rows of items."""
+        return self.each is not None or bool(self.repeat)
+
     def all_columns(self) -> Iterator[Column]:
         """The columns of the rows, in order; those of a union by its first branch."""
         yield from self.columns

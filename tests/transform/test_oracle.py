@@ -194,7 +194,7 @@ name.given.first()                       | "x"
 name.given[2]                            | "y"
 contact.exists()                         | false
 telecom.empty()                          | true
-maritalStatus.exists()                   | true
+maritalStatus.exists()                   | false
 noSuchElement.exists()                   | false
 Patient.name.family                      | "A"
 Observation.name.family                  |

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long
 
 views = pytest.importorskip("lakehouse.transform.views", reason="the view compiler is not here")
 
-APART = 43
+APART = 0
 Json = dict[str, Any]
 
 

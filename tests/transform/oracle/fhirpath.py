@@ -116,12 +116,23 @@ def _each(kind: str, json: Any, more: Any) -> Iterator[Item]:
 
 def _conforming(kind: str, json: Any, more: Any) -> Iterator[Item]:
     if kind not in values.PRIMITIVES:
-        if isinstance(json, Mapping):
+        if isinstance(json, Mapping) and _has_content(kind, json):
             yield Item(kind, json)
         return
     item = Item(kind, values.read(kind, json), more)
     if item.value is not None or any(children(item, "extension")):
         yield item
+
+
+def _has_content(kind: str, json: Mapping[str, Any]) -> bool:
+    """R4 §2.6.2: objects are never empty, an element has properties as defined for its type; one
+    that repeats is an array here too (§2.6.2.1). What else a property holds is its own affair."""
+    return any(
+        isinstance(found, list) if element.repeats else found is not None
+        for element in elements.types()[kind].values()
+        for key, of in element.properties()
+        for found in (json.get(key), json.get("_" + key) if of in values.PRIMITIVES else None)
+    )
 
 
 def _index(tree: grammar.Index, scope: Scope) -> Collection:

@@ -9,7 +9,7 @@ not conform counts as absent.
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Context, Decimal
 from typing import Any
@@ -120,9 +120,12 @@ def _exists(value: Temporal) -> bool:
 def order(left: Temporal, right: Temporal) -> int | None:
     """-1, 0 or 1; None where the one is more precise than the other (FHIRPath §Comparison).
 
-    Where both say an offset they are compared as instants, otherwise as written: the offset to
-    assume is a policy (§Date/Time Equality) and none is assumed here.
+    Where both say an offset they are compared as instants, where none does as written. Where one
+    does, "both values are converted to a common timezone offset" (§Date/Time Equality) is not to
+    be had: the answer is the one that every offset on earth gives, or none.
     """
+    if (left.offset is None) != (right.offset is None) and left.kind != "time":
+        return _apart(left, right)
     ours, theirs = left.parts, right.parts
     if left.offset is not None and right.offset is not None:
         ours, theirs = _in_utc(left), _in_utc(right)
@@ -130,6 +133,24 @@ def order(left: Temporal, right: Temporal) -> int | None:
         if one != other:
             return -1 if one < other else 1
     return 0 if len(ours) == len(theirs) else None
+
+
+def _apart(left: Temporal, right: Temporal) -> int | None:
+    """-1 or 1 where the one ends before the other begins, wherever on earth they were."""
+    (begins, ends), (other_begins, other_ends) = _span(left), _span(right)
+    return -1 if ends < other_begins else 1 if begins > other_ends else None
+
+
+def _span(value: Temporal) -> tuple[Decimal, Decimal]:
+    """The first and the last second (counted in UTC) that a date or dateTime may mean."""
+    found = []
+    for high, west in ((False, 14 * 60), (True, -12 * 60)):
+        place = _temporal_boundary(replace(value, kind="dateTime"), high=high)
+        numbers = [int(part) for part in place.parts[:5]]
+        minutes = date(*numbers[:3]).toordinal() * 1440 + numbers[3] * 60 + numbers[4]
+        offset = west if value.offset is None else value.offset
+        found.append((minutes - offset) * 60 + min(place.parts[5], Decimal("59.999")))
+    return found[0], found[1]
 
 
 def _in_utc(value: Temporal) -> tuple[Decimal, ...]:
