@@ -211,7 +211,7 @@ document_reference | {"status": "final"}                       | document_refere
 document_reference | {"docStatus": "current"}                  | document_status_code is one of
 imaging_study      | {"subject": null}                         | patient_id is present
 imaging_study      | {"status": "final"}                       | imaging_study_status is one of
-imaging_study      | {"numberOfSeries": -1}                    | n_series
+imaging_study      | {"numberOfSeries": 100001}                | n_series
 specimen           | {"subject": null}                         | patient_id is present
 specimen           | {"status": "gone"}                        | specimen_status is one of
 service_request    | {"subject": null}                         | patient_id is present
