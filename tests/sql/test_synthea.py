@@ -4,11 +4,13 @@ The CSV has no ids for most records, so that rows are compared as multisets. It 
 FHIR text does, spaces for commas, and numbers with one decimal.
 """
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -204,3 +206,30 @@ def test_numbers_are_synthea_s_but_for_what_it_rounds(population: Population) ->
         where not coalesce(abs(theirs.value - ours.value) <= 0.0500001, false)"""
     ).fetchall()
     assert far == (0,)
+
+
+def test_each_observation_s_value_and_unit_are_the_text_that_was_sent(
+    population: Population,
+) -> None:
+    lines = (population.exported / "Observation.ndjson").read_text().splitlines()
+    sent = [
+        told for line in lines for told in walk(json.loads(line, parse_float=str, parse_int=str))
+    ]
+    found = population.db.sql(
+        "select observation_id, component_number, value_text, value_unit_text from observation "
+        "where value_type in ('Quantity', 'CodeableConcept', 'string')"
+    )
+    assert sorted(found.fetchall(), key=repr) == sorted(sent, key=repr)
+    assert len(sent) > 1000
+
+
+def walk(observation: dict[str, Any]) -> Iterator[tuple[str, int, str | None, str | None]]:
+    """Of an observation and its components that have a value: its text and, of a quantity, its unit."""
+    for number, part in enumerate([observation, *observation.get("component", ())]):
+        place = f"north/{observation['id']}", number
+        if "valueQuantity" in part:
+            yield *place, part["valueQuantity"]["value"], part["valueQuantity"].get("unit")
+        elif "valueCodeableConcept" in part:
+            yield *place, part["valueCodeableConcept"].get("text"), None
+        elif "valueString" in part:
+            yield *place, part["valueString"], None
