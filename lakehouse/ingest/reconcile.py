@@ -212,7 +212,8 @@ def _fill_missing(engine: Engine, reader: Reader, entry: Origin, manifest: Manif
         with told as (
           select {same}, is_deleted, {number}, {place} from {reader.TABLE} where source = $source
           union all
-          select {same}, false, -1, {place} from {reader.SEEN} where source = $source
+          select {same}, content_hash = $deleted::blob, -1, {place}
+          from {reader.SEEN} where source = $source
           union all
           select {same}, is_deleted, number, {place} from {ARRIVING} where _sequence < $sequence
         )
@@ -223,6 +224,7 @@ def _fill_missing(engine: Engine, reader: Reader, entry: Origin, manifest: Manif
         having not arg_max(is_deleted, row{rank})""",
         {
             "source": entry.source,
+            "deleted": reader.TOMBSTONE,
             "sequence": entry.sequence,
             "types": sorted(manifest.types),
         },

@@ -190,10 +190,12 @@ class Arrivals:
         )
 
     def _touched(self) -> list[int] | None:
-        found = self._engine.table(
-            f"select distinct _sequence from {self._table} where _key in (from {_CONTESTED}) "
-            f"order by _sequence limit {_MOST_TOUCHED + 1}"
+        """Where versions of what came lie, and where the current one of them was confirmed."""
+        told = " union ".join(
+            f"select _sequence from {table} where _key in (from {_CONTESTED})"
+            for table in (self._table, self._seen)
         )
+        found = self._engine.table(f"{told} order by _sequence limit {_MOST_TOUCHED + 1}")
         touched: list[int] = found.column(0).to_pylist()
         return touched if len(touched) <= _MOST_TOUCHED else None
 

@@ -49,6 +49,16 @@ def test_in_reach_are_what_came_and_the_older_versions_of_it(lake: Lake) -> None
     assert reach(lake, before) == [3, 9, 10]
 
 
+def test_in_reach_is_where_the_current_version_was_confirmed(lake: Lake) -> None:
+    take(lake, pulse("o1", day(1), value=60))
+    take(lake, pulse("o2", day(1)))
+    take(lake, pulse("o1", day(5), value=60))
+    take(lake, pulse("o3", day(1)))
+    before = versions(lake)
+    take(lake, pulse("o1", day(3), value=99))
+    assert reach(lake, before) == [1, 3, 5]
+
+
 def test_what_touches_too_many_entries_to_name_reaches_everything(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
