@@ -80,6 +80,10 @@ def _is_there(paths: "Paths", of: Value) -> Value:
         sql = paths.items.present(of.sql, of.node)
     else:
         sql = f"({of.sql} is not null)"
+    if of.kind != COMPLEX and of.origin and of.node:
+        # a primitive without a value is there where it has extensions
+        beside = paths.items.navigate(of, "extension", 0)
+        sql = f"({sql} or {_is_there(paths, beside).sql})"
     source = frozenset({of.node.path}) if of.node else frozenset[str]()
     return replace(simple(sql, "boolean", of, guarded=of.guarded), paths=of.paths | source)
 

@@ -39,19 +39,23 @@ class Node:
     def contents(self) -> list[str]:
         """Every key that an element of this type may have, each now read; those read before come
         first."""
-        for element in elements.elements(self.type):
-            for kind in element.types:
-                self.child(element.json_name(kind), kind, is_list=element.is_list)
+        for key, kind, is_list in self._known():
+            self.child(key, kind, is_list=is_list)
         return list(self.children)
 
     def keys(self, *, lists: bool) -> list[str]:
         """Every key that an element of this type may have: those that repeat, or the others."""
-        return [
-            element.json_name(kind)
-            for element in elements.elements(self.type)
-            for kind in element.types
-            if element.is_list == lists
-        ]
+        return [key for key, _, is_list in self._known() if is_list == lists]
+
+    def _known(self) -> Iterator[tuple[str, str, bool]]:
+        """Key, type and whether it repeats; a primitive's id and extensions have a key of their
+        own."""
+        for element in elements.elements(self.type):
+            for kind in element.types:
+                key = element.json_name(kind)
+                yield key, kind, element.is_list
+                if elements.is_primitive(kind):
+                    yield f"_{key}", "Element", element.is_list
 
     def shape(self) -> Any:
         """What json_transform is to take out."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse.errors import SpecError
 from lakehouse.transform.views import Finding, conformance, evaluate
 from tests.viewdefinition.asking import ask, column, observation, patient, view
 
@@ -110,3 +111,40 @@ def test_findings_name_the_columns_and_the_place_and_no_value() -> None:
     broken = patient(name="Canary", active="Canary")
     found = conformance(told, [broken, broken])
     assert found == [Finding((), "$.active", 2), Finding(("f", "g"), "$.name", 2)]
+
+
+EXTENDED = {"extension": [{"url": "u", "valueCode": "c"}]}
+# path, the patient, the value
+BESIDE = [
+    ("birthDate.exists()", {"_birthDate": EXTENDED}, True),
+    ("birthDate.empty()", {"_birthDate": EXTENDED}, False),
+    ("birthDate.exists()", {"_birthDate": {}}, False),
+    ("birthDate", {"_birthDate": EXTENDED}, None),
+    ("name.given.exists()", {"name": [{"_given": [EXTENDED]}]}, True),
+    ("name.exists()", {"name": [{"_family": EXTENDED}]}, True),
+    ("name.exists()", {"name": [{"unknown": 1}]}, False),
+]
+
+
+@pytest.mark.parametrize(("path", "told", "value"), BESIDE)
+def test_a_primitive_with_only_extensions_is_there_without_a_value(
+    path: str, told: dict[str, Any], value: Any
+) -> None:
+    assert ask(path, patient(**told)) == [value]
+
+
+def test_every_column_is_null_in_the_row_that_foreachornull_makes_of_nothing() -> None:
+    inner = {"forEach": "period", "column": [column("deep", "%rowIndex"), column("two", "2")]}
+    branches = [{"column": [column("one", "'x'")]}, {"column": [column("one", "'y'")]}]
+    select = {"forEachOrNull": "name", "select": [inner], "unionAll": branches,
+              "column": [column("at", "%rowIndex"), column("none", "family.empty()")]}  # fmt: skip
+    told = {"resource": "Patient", "select": [{"column": [column("all", "1")]}, select]}
+    (row,) = evaluate(told, [patient()]).to_pylist()
+    assert row == {"all": 1, "at": 0, "none": None, "deep": None, "two": None, "one": None}
+
+
+def test_several_values_fail_also_where_no_row_is_left() -> None:
+    told = {"resource": "Patient", "select": [
+        {"column": [column("v", "name.family")]}, {"forEach": "contact", "column": [column("g", "gender")]}]}  # fmt: skip
+    with pytest.raises(SpecError, match="several values"):
+        evaluate(told, [patient(name=[{"family": "a"}, {"family": "b"}])])
