@@ -215,3 +215,12 @@ create macro fhir_codings(concept) as
         }
       ]
   end;
+
+-- Labels as tokens, also those of which only the system is told: a filter must see that there is one. Empty where
+-- there are none.
+create macro fhir_labels(labels) as
+  coalesce(
+    list_transform(
+      labels, lambda label: coalesce(label.system, '') || '|' || coalesce(label.code, '')
+    ), []
+  );
