@@ -54,3 +54,11 @@ def test_each_table_that_is_named_exists() -> None:
 def test_an_element_that_is_said_to_be_left_out_has_no_column(section: str) -> None:
     for _, cell in rows(section):
         assert not (cell.startswith("no:") and NAME.search(cell))
+
+
+@pytest.mark.parametrize("name", SILVER)
+def test_no_code_is_taken_for_being_the_first(name: str) -> None:
+    table = CATALOG.table(name)
+    assert "coding[1]" not in table.sql
+    for read in filter(None, map(CATALOG.tables.get, table.reads)):
+        assert "coding.first()" not in (PROJECT / "sql" / read.path).read_text()
