@@ -148,6 +148,12 @@ create macro us_core_category(extensions, extension_url) as
     lambda inner_item: inner_item.url = 'ombCategory'
   )[1].valueCoding.code;
 
+-- US Core's extension of that name.
+create macro us_core_extension(extensions, name) as
+  list_filter(
+    extensions, lambda item: item.url = 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-' || name
+  )[1];
+
 -- The codes of a list, each once, in the order in which each is first written; empty where there are none.
 create macro fhir_once(codes) as
   coalesce(
@@ -365,3 +371,12 @@ create macro fhir_codings(concept) as
         }
       ]
   end;
+
+-- Labels as tokens, also those of which only the system is told: a filter must see that there is one. Empty where
+-- there are none.
+create macro fhir_labels(labels) as
+  coalesce(
+    list_transform(
+      labels, lambda label: coalesce(label.system, '') || '|' || coalesce(label.code, '')
+    ), []
+  );

@@ -36,11 +36,11 @@ with told as (
       "status": "VARCHAR",
       "class": {"system": "VARCHAR", "code": "VARCHAR"},
       "type": [{"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}]}],
-      "priority": {"coding": [{"code": "VARCHAR"}]},
+      "priority": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
       "period": {"start": "VARCHAR", "end": "VARCHAR"},
       "reasonCode": [{"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}]}],
       "hospitalization": {
-        "admitSource": {"coding": [{"code": "VARCHAR"}]},
+        "admitSource": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
         "dischargeDisposition": {"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}]}
       },
       "serviceProvider": {"reference": "VARCHAR"},
@@ -60,7 +60,9 @@ chosen as (
     *,
     fhir_preferred(record.type[1].coding, 'http://snomed.info/sct') as kind,
     fhir_preferred(record.reasonCode[1].coding, 'http://snomed.info/sct') as reason,
-    record.hospitalization.dischargeDisposition.coding[1] as disposition
+    fhir_preferred(
+      record.hospitalization.dischargeDisposition.coding, 'http://terminology.hl7.org/CodeSystem/discharge-disposition'
+    ) as disposition
   from told
 )
 
@@ -75,14 +77,17 @@ select
   chosen.kind.code as encounter_type_code,
   chosen.kind.system as encounter_type_system,
   chosen.kind.display as encounter_type_display,
-  chosen.record.priority.coding[1].code as priority_code,
+  fhir_preferred(chosen.record.priority.coding, 'http://terminology.hl7.org/CodeSystem/v3-ActPriority').code
+    as priority_code,
   fhir_at(chosen.record.period.start) as admitted_at,
   fhir_on(chosen.record.period.start, chosen.zone) as admitted_on,
   fhir_precision(chosen.record.period.start) as admitted_precision,
   fhir_at(chosen.record.period.end) as discharged_at,
   fhir_on(chosen.record.period.end, chosen.zone) as discharged_on,
   fhir_precision(chosen.record.period.end) as discharged_precision,
-  chosen.record.hospitalization.admitSource.coding[1].code as admit_source_code,
+  fhir_preferred(
+    chosen.record.hospitalization.admitSource.coding, 'http://terminology.hl7.org/CodeSystem/admit-source'
+  ).code as admit_source_code,
   chosen.disposition.code as discharge_disposition_code,
   chosen.disposition.system as discharge_disposition_system,
   chosen.reason.code as reason_code,

@@ -19,7 +19,7 @@ with told as (
     fhir_shape(resource, '{
       "status": "VARCHAR",
       "name": "VARCHAR",
-      "physicalType": {"coding": [{"code": "VARCHAR"}]},
+      "physicalType": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
       "managingOrganization": {"reference": "VARCHAR"},
       "partOf": {"reference": "VARCHAR"}
     }') as record,
@@ -36,7 +36,9 @@ select
   source,
   record.name as location_name,
   record.status as location_status,
-  record.physicalType.coding[1].code as location_level_code,
+  fhir_preferred(
+    record.physicalType.coding, 'http://terminology.hl7.org/CodeSystem/location-physical-type'
+  ).code as location_level_code,
   fhir_reference(source, record.managingOrganization.reference, 'Organization') as organization_id,
   fhir_reference(source, record.partOf.reference, 'Location') as part_of_location_id,
   _object,

@@ -36,8 +36,8 @@ with told as (
     zones.zone,
     fhir_shape(current.resource, '{
       "status": "VARCHAR",
-      "statusReason": [{"coding": [{"code": "VARCHAR"}]}],
-      "category": {"coding": [{"code": "VARCHAR"}]},
+      "statusReason": [{"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]}],
+      "category": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
       "medicationCodeableConcept": {
         "coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"
       },
@@ -94,8 +94,10 @@ select
   fhir_reference(chosen.source, chosen.record.context.reference, 'Encounter') as encounter_id,
   fhir_reference(chosen.source, chosen.record.request.reference, 'MedicationRequest') as medication_request_id,
   chosen.record.status as medication_administration_status,
-  chosen.record.statusReason[1].coding[1].code as status_reason_code,
-  chosen.record.category.coding[1].code as administration_category_code,
+  fhir_preferred(chosen.record.statusReason[1].coding, 'http://snomed.info/sct').code as status_reason_code,
+  fhir_preferred(
+    chosen.record.category.coding, 'http://terminology.hl7.org/CodeSystem/medication-admin-category'
+  ).code as administration_category_code,
   coalesce(chosen.coded.code, known.medication_code) as medication_code,
   coalesce(chosen.coded.system, known.medication_system) as medication_system,
   coalesce(chosen.coded.display, known.medication_display) as medication_display,

@@ -48,6 +48,19 @@ with told as (
         "code": {"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}], "text": "VARCHAR"}
       }],
       "encounter": {"reference": "VARCHAR"},
+      "requester": {"reference": "VARCHAR"},
+      "reportedBoolean": "BOOLEAN",
+      "reportedReference": {"reference": "VARCHAR"},
+      "reasonReference": [{"reference": "VARCHAR"}],
+      "dosageInstruction": [{
+        "text": "VARCHAR",
+        "doseAndRate": [{
+          "doseQuantity": {"value": "VARCHAR", "unit": "VARCHAR", "system": "VARCHAR", "code": "VARCHAR"}
+        }]
+      }],
+      "dispenseRequest": {
+        "numberOfRepeatsAllowed": "INTEGER", "quantity": {"value": "VARCHAR", "unit": "VARCHAR"}
+      },
       "authoredOn": "VARCHAR"
     }') as record,
     current._object,
@@ -74,7 +87,8 @@ chosen as (
   select
     *,
     fhir_preferred(concept.coding, 'http://www.nlm.nih.gov/research/umls/rxnorm') as coded,
-    case when concept is null then medication_id end as asked_id
+    case when concept is null then medication_id end as asked_id,
+    record.dosageInstruction[1].doseAndRate[1].doseQuantity as dose
   from concept_told
 )
 
@@ -93,6 +107,16 @@ select
   coalesce(chosen.concept.text, known.medication_text) as medication_text,
   coalesce(fhir_tokens(chosen.concept.coding), known.codings) as codings,
   chosen.medication_id,
+  fhir_reference(chosen.source, chosen.record.requester.reference, 'Practitioner') as practitioner_id,
+  coalesce(chosen.record.reportedBoolean, chosen.record.reportedReference.reference is not null) as is_reported,
+  fhir_references(chosen.source, chosen.record.reasonReference, 'Condition') as condition_ids,
+  chosen.record.dosageInstruction[1].text as dosage_text,
+  fhir_number(chosen.dose.value) as dose_number,
+  case when chosen.dose.system = 'http://unitsofmeasure.org' then chosen.dose.code end as dose_unit,
+  chosen.dose.unit as dose_unit_text,
+  chosen.record.dispenseRequest.numberOfRepeatsAllowed as n_refill,
+  fhir_number(chosen.record.dispenseRequest.quantity.value) as dispense_number,
+  chosen.record.dispenseRequest.quantity.unit as dispense_unit_text,
   fhir_at(chosen.record.authoredOn) as authored_at,
   fhir_on(chosen.record.authoredOn, chosen.zone) as authored_on,
   fhir_precision(chosen.record.authoredOn) as authored_precision,

@@ -29,10 +29,22 @@ with told as (
       "birthDate": "VARCHAR",
       "deceasedBoolean": "BOOLEAN",
       "deceasedDateTime": "VARCHAR",
-      "address": [{"use": "VARCHAR", "state": "VARCHAR", "postalCode": "VARCHAR"}],
-      "maritalStatus": {"coding": [{"code": "VARCHAR"}]},
-      "communication": [{"language": {"coding": [{"code": "VARCHAR"}]}, "preferred": "BOOLEAN"}],
-      "extension": [{"url": "VARCHAR", "extension": [{"url": "VARCHAR", "valueCoding": {"code": "VARCHAR"}}]}]
+      "address": [{
+        "use": "VARCHAR", "line": ["VARCHAR"], "city": "VARCHAR", "state": "VARCHAR", "postalCode": "VARCHAR"
+      }],
+      "telecom": [{"system": "VARCHAR", "value": "VARCHAR", "use": "VARCHAR"}],
+      "maritalStatus": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
+      "communication": [{"language": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]}, "preferred": "BOOLEAN"}],
+      "extension": [{
+        "url": "VARCHAR",
+        "valueCode": "VARCHAR",
+        "valueCodeableConcept": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
+        "extension": [{
+          "url": "VARCHAR",
+          "valueCoding": {"code": "VARCHAR"},
+          "valueCodeableConcept": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]}
+        }]
+      }]
     }') as record,
     current._object,
     current._sequence,
@@ -85,10 +97,27 @@ select
   us_core_category(record.extension, 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-race') as race_code,
   us_core_category(record.extension, 'http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity')
     as ethnicity_code,
-  spoken.language.coding[1].code as language_code,
-  record.maritalStatus.coding[1].code as marital_status_code,
+  us_core_extension(record.extension, 'birthsex').valueCode as birth_sex_code,
+  us_core_extension(record.extension, 'sex').valueCode as sex_code,
+  fhir_preferred(
+    us_core_extension(record.extension, 'genderIdentity').valueCodeableConcept.coding, 'http://snomed.info/sct'
+  ).code as gender_identity_code,
+  fhir_preferred(
+    list_filter(
+      us_core_extension(record.extension, 'tribal-affiliation').extension,
+      lambda item: item.url = 'tribalAffiliation'
+    )[1].valueCodeableConcept.coding, 'http://terminology.hl7.org/CodeSystem/v3-TribalEntityUS'
+  ).code as tribe_code,
+  fhir_preferred(spoken.language.coding, 'urn:ietf:bcp:47').code as language_code,
+  fhir_preferred(
+    record.maritalStatus.coding, 'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus'
+  ).code as marital_status_code,
+  array_to_string(home.line, ' ') as address_line,
+  home.city as city,
   home.state as state,
   home.postalCode as postal_code,
+  list_filter(record.telecom, lambda item: item.system = 'phone' and coalesce(item.use, '') <> 'old')[1].value as phone,
+  list_filter(record.telecom, lambda item: item.system = 'email' and coalesce(item.use, '') <> 'old')[1].value as email,
   _object,
   _sequence,
   _line,

@@ -51,7 +51,7 @@ with told as (
       "location": [{
         "location": {"reference": "VARCHAR"},
         "status": "VARCHAR",
-        "physicalType": {"coding": [{"code": "VARCHAR"}]},
+        "physicalType": {"coding": [{"system": "VARCHAR", "code": "VARCHAR"}]},
         "period": {"start": "VARCHAR", "end": "VARCHAR"}
       }]
     }') as record,
@@ -73,7 +73,14 @@ visit as (
     list_filter(
       told.record.location,
       lambda place: (place.status is null or place.status in ('active', 'completed'))
-        and (place.physicalType.coding[1].code is null or list_contains(level.wards, place.physicalType.coding[1].code))
+        and coalesce(
+          list_contains(
+            level.wards,
+            fhir_preferred(
+              place.physicalType.coding, 'http://terminology.hl7.org/CodeSystem/location-physical-type'
+            ).code
+          ), true
+        )
     ) as places
   from told
   left join codes.encounter_class as class

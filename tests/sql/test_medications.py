@@ -113,3 +113,23 @@ def test_a_dose_has_its_amount_its_way_and_who_gave_it(tables: Tables) -> None:
         """,
     )
     tables.holds(name, "encounter_id\nnorth/e1")
+
+
+def test_an_order_says_by_whom_how_much_and_how_often(tables: Tables) -> None:
+    order = told(
+        "medication_request",
+        requester={"reference": "Practitioner/d1"},
+        reportedReference={"reference": "Patient/p1"},
+        reasonReference=[{"reference": "Condition/c1"}],
+        dosageInstruction=[{"text": "daily", "doseAndRate": [{"doseQuantity": quantity(5, "mg")}]}],
+        dispenseRequest={"numberOfRepeatsAllowed": 3, "quantity": {"value": 30, "unit": "tab"}},
+    )
+    name = silver(tables, "medication_request", order)
+    tables.holds(
+        name,
+        """
+        practitioner_id | is_reported | condition_ids | dosage_text | dose_number | dose_unit | n_refill
+        north/d1        | true        | [north/c1]    | daily       | 5.0         | mg        | 3
+        """,
+    )
+    tables.holds(name, "dispense_number | dispense_unit_text\n30.0 | tab")

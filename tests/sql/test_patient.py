@@ -127,3 +127,34 @@ def test_a_location_has_its_name_level_and_owner(tables: Tables) -> None:
         north/w1    | Ward 1        | wa                  | north/h1        | north/b1
         """,
     )
+
+
+def test_what_us_core_adds_of_a_patient_stands_in_columns(tables: Tables) -> None:
+    core = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
+    tribe = {"url": "tribalAffiliation", "valueCodeableConcept": {"coding": [{"code": "91"}]}}
+    told = {
+        "extension": [
+            {"url": f"{core}birthsex", "valueCode": "F"},
+            {"url": f"{core}sex", "valueCode": "248152002"},
+            {
+                "url": f"{core}genderIdentity",
+                "valueCodeableConcept": {"coding": [{"code": "446141000124107"}]},
+            },
+            {"url": f"{core}tribal-affiliation", "extension": [tribe]},
+        ],
+        "address": [{"use": "home", "line": ["1 Way", "Flat 2"], "city": "Salem"}],
+        "telecom": [
+            {"system": "phone", "use": "old", "value": "1"},
+            {"system": "email", "value": "a@b.example"},
+            {"system": "phone", "value": "2"},
+        ],
+    }
+    tables.tell(patient(**told))
+    tables.build("silver.patient")
+    tables.holds(
+        "silver.patient",
+        """
+        birth_sex_code | sex_code  | gender_identity_code | tribe_code | address_line | city  | phone | email
+        F              | 248152002 | 446141000124107      | 91         | 1 Way Flat 2 | Salem | 2     | a@b.example
+        """,
+    )
