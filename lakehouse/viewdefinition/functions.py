@@ -83,7 +83,7 @@ def _is_there(paths: "Paths", of: Value) -> Value:
     if of.kind != COMPLEX and of.origin and of.node:
         # a primitive without a value is there where it has extensions
         beside = paths.items.navigate(of, "extension", 0)
-        sql = f"({sql} or {_is_there(paths, beside).sql})"
+        sql = f"({sql} or coalesce(len({beside.sql}), 0) > 0)"
     source = frozenset({of.node.path}) if of.node else frozenset[str]()
     return replace(simple(sql, "boolean", of, guarded=of.guarded), paths=of.paths | source)
 
