@@ -380,3 +380,7 @@ create macro fhir_labels(labels) as
       labels, lambda label: coalesce(label.system, '') || '|' || coalesce(label.code, '')
     ), []
   );
+
+-- A field of what was opened late: lineage follows it to the element that was kept as text.
+create macro fhir_field(opened, name) as
+  struct_extract(opened, name);
