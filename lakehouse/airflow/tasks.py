@@ -95,6 +95,7 @@ def load(batch: dict[str, Any]) -> dict[str, Any]:
             "unchanged": loaded.unchanged,
             "quarantined": loaded.quarantined,
             "blank": loaded.blank,
+            "missing": loaded.missing,
         }
         for name, version in loaded.tables.items():
             _tell(name, told | {"version": version})

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import Feed
-from lakehouse.errors import SpecError
+from lakehouse.errors import LakehouseError, SpecError
 from lakehouse.ingest.landing import Landed, deliver, land
 from lakehouse.ingest.load import Loaded, load, pending
 from lakehouse.ingest.receive import Received, receive
@@ -63,13 +63,16 @@ def run(
     as_of: datetime | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Take what waits in inboxes and at servers to gold; only some feeds or tables where named."""
+    """Take what waits in inboxes and at servers to gold; only some feeds or tables where named.
+
+    A feed that cannot be taken in keeps nothing else back; raises why at the end, of the first.
+    """
     only_tables = tuple(tables)
     lake = open_lake(settings, "ingest", clock)
+    failed: list[LakehouseError] = []
     if not only_tables or feeds:
         for name in tuple(feeds) or lake.catalog.feeds:
-            for line in _ingest(lake, _feed(lake, name).name):
-                say(line)
+            failed += _taken_in(lake, _feed(lake, name).name, say)
     lake = open_lake(settings, "refine", clock)
     known = [table.name for table in lake.catalog.models()]
     for name in only_tables:
@@ -79,6 +82,19 @@ def run(
         if not only_tables or name in only_tables:
             with running(f"run.build.{name}", settings):
                 say(_told(build(lake, name, as_of)))
+    if failed:
+        raise failed[0]
+
+
+def _taken_in(lake: Lake, feed: str, say: Say) -> list[LakehouseError]:
+    """Take in what waits for a feed; why it could not be, where its server or its files fail."""
+    try:
+        for line in _ingest(lake, feed):
+            say(line)
+    except LakehouseError as error:
+        say(f"{feed}: {error}")
+        return [error]
+    return []
 
 
 def _feed(lake: Lake, name: str) -> Feed:

@@ -60,6 +60,7 @@ def test_ingest_takes_what_arrived_to_bronze(ingested: Any) -> None:
         "unchanged": 0,
         "quarantined": 1,
         "blank": 0,
+        "missing": 0,
         "tables": {"bronze.fhir_resource": 1, "quarantine.ward": 1},
     }
 

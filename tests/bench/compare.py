@@ -1,7 +1,7 @@
 """`python -m tests.bench.compare LAKE OTHER`: do two places hold the same rows?
 
-OTHER is a folder of floor.sql's parquet files, or a second lake. Against the floor the columns
-that begin with _ and the times of reception are left out, which it does not have or has otherwise.
+OTHER is a folder of floor.sql's parquet files, or a second lake. Against the floor the columns that
+it lacks are left out, and the times of reception, which it has otherwise.
 """
 
 import sys
@@ -43,9 +43,10 @@ def compare(
 ) -> tuple[str, int, int, int, int]:
     """Count the rows, and those that the other place does not have."""
     here = f"delta_scan('{lake / name.replace('.', '/')}')"
-    columns = [row[0] for row in db.execute(f"describe from {here}").fetchall() if row[0] != RAW]
+    columns = [c for c in names(db, here) if c != RAW]
     if there.startswith("read_parquet"):
-        columns = [c for c in columns if not c.startswith("_") and c not in RECEIVED]
+        known = set(names(db, there)) - RECEIVED
+        columns = [c for c in columns if c in known]
     ours, theirs = (f"select {', '.join(columns)} from {place}" for place in (here, there))
     counted = db.execute(
         f"select (select count(*) from ({ours})), (select count(*) from ({theirs})), "
@@ -53,6 +54,11 @@ def compare(
         f"(select count(*) from ({theirs} except all {ours}))"
     ).fetchone()
     return (name, *counted)
+
+
+def names(db: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    """The columns of a relation."""
+    return [str(row[0]) for row in db.execute(f"describe from {relation}").fetchall()]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 -- The floor that the lake is measured against: the same silver and gold rows straight from the export's files, as a
 -- plain DuckDB script would make them in an afternoon. It trusts what it reads: one version of each record, no
 -- deletes, every line whole, times as this export writes them. It keeps no raw record and no trace, checks nothing
--- and can only begin again. Columns that begin with _ are the lake's own and are left out.
+-- and can only begin again. It has the columns that a first draft would have, the lake some more.
 -- Variables: landed (the folder of the files), codes (the folder of the code lists), zone (IANA).
 
 create macro files(kind) as getvariable('landed') || '/' || kind || '*.ndjson*';
@@ -208,14 +208,14 @@ with told as (
     encounter: 'struct(reference varchar)',
     effectiveDateTime: 'varchar',
     issued: 'varchar',
-    valueQuantity: 'struct("value" double, comparator varchar, unit varchar, system varchar, code varchar)',
+    valueQuantity: 'struct("value" varchar, comparator varchar, unit varchar, system varchar, code varchar)',
     valueCodeableConcept: 'struct(coding struct(system varchar, code varchar, display varchar)[], text varchar)',
     valueString: 'varchar',
     dataAbsentReason: 'struct(coding struct(code varchar)[])',
     interpretation: 'struct(coding struct(code varchar)[])[]',
     component: 'struct(
       code struct(coding struct(system varchar, code varchar, display varchar)[], text varchar),
-      valueQuantity struct("value" double, comparator varchar, unit varchar, system varchar, code varchar),
+      valueQuantity struct("value" varchar, comparator varchar, unit varchar, system varchar, code varchar),
       valueCodeableConcept struct(coding struct(system varchar, code varchar, display varchar)[], text varchar),
       valueString varchar,
       dataAbsentReason struct(coding struct(code varchar)[]),
@@ -260,18 +260,18 @@ select
   local_date(effectiveDateTime) as observed_on,
   case when effectiveDateTime is not null then 'second' end as observed_precision,
   cast(null as timestamptz) as observed_until_at,
-  valueQuantity.value as value_number,
+  cast(valueQuantity.value as double) as value_number,
   valueQuantity.comparator as value_comparator,
   valueQuantity.code as value_unit,
   valueQuantity.unit as value_unit_text,
   valueCodeableConcept.coding[1].code as value_code,
   valueCodeableConcept.coding[1].system as value_system,
-  coalesce(valueString, valueCodeableConcept.text) as value_text,
+  coalesce(valueString, valueCodeableConcept.text, valueQuantity.value) as value_text,
   dataAbsentReason.coding[1].code as absent_reason_code,
   interpretation[1].coding[1].code as interpretation_code,
   sign.vital_sign,
-  round((valueQuantity.value + shift) * factor / divisor, 6) as vital_sign_value,
-  round((valueQuantity.value + shift) * factor / divisor, 6) between low and high as is_plausible,
+  round((cast(valueQuantity.value as double) + shift) * factor / divisor, 6) as vital_sign_value,
+  round((cast(valueQuantity.value as double) + shift) * factor / divisor, 6) between low and high as is_plausible,
   instant(issued) as recorded_at,
   greatest(instant(issued), known_at()) as available_at,
   'received' as available_basis
