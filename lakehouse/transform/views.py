@@ -4,6 +4,7 @@ The three give the same rows; only keys differ: `<source>/<id>` in the lake, bar
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,9 +43,7 @@ def evaluate(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) ->
     SpecError for a view that is not valid, or that gets several values where it takes one.
     """
     compiled = compile_view(view)
-    texts = list(map(_text, resources))
-    with _session(read_settings()) as session:
-        session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
+    with _showing(resources) as session:
         return session.table(compiled.sql)
 
 
@@ -107,9 +106,7 @@ def conformance(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]])
     """What the view finds in these resources and cannot read, most first; empty where all is
     right."""
     compiled = compile_view(view)
-    texts = list(map(_text, resources))
-    with _session(read_settings()) as session:
-        session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
+    with _showing(resources) as session:
         return count_findings(session, compiled, "resources")
 
 
@@ -131,6 +128,40 @@ def _session(settings: Settings) -> Session:
         session.close()
         raise
     return session
+
+
+_idle: dict[tuple[Path, int], Session] = {}
+"""The session of this process that waits for more resources, by its place and its memory."""
+
+_inherited: list[Session] = []
+"""Sessions of the process that this one was forked from, which may neither be used nor closed."""
+
+
+def _leave_to_parent() -> None:
+    _inherited.extend(_idle.values())
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+@contextmanager
+def _showing(resources: Iterable[Mapping[str, Any]]) -> Iterator[Session]:
+    """A session that shows these resources: the one that did so before, or a new one."""
+    texts = list(map(_text, resources))
+    settings = read_settings()
+    key = settings.home, settings.slot_memory_bytes
+    session = _idle.pop(key, None) or _session(settings)
+    try:
+        session.register("resources", pa.table({"resource": pa.array(texts, pa.string())}))
+        yield session
+        session.unregister("resources")
+    except BaseException:
+        session.close()
+        raise
+    while _idle:
+        _idle.popitem()[1].close()
+    _idle[key] = session
 
 
 def _text(resource: Mapping[str, Any]) -> str:
