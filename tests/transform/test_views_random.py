@@ -4,6 +4,7 @@ The judge is tests/transform/oracle; compare.py has the rules.
 """
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -23,6 +24,14 @@ views = pytest.importorskip("lakehouse.transform.views", reason="the view compil
 
 SEEDS = 150
 Json = dict[str, Any]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room() -> Iterator[None]:
+    """What is drawn nests deeper than records do; a view takes memory for each key that may be there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEHOUSE_MEMORY", "8GiB")
+        yield
 
 
 def agrees(view: Json, resources: list[Json]) -> bool:
