@@ -53,6 +53,18 @@ owner = "tests"
 settle = "0 seconds"
 """
 
+REACHED = (
+    "silver.patient",
+    "silver.encounter",
+    "silver.observation",
+    "silver.ward_stay",
+    "silver.resource_meta",
+    "gold.readmission",
+    "gold.vital_sign_daily",
+    "gold.ward_census_hourly",
+)
+"""The tables that a patient, an encounter and a pulse have rows in, but for their codings."""
+
 _ages = count(1_700_000_000)
 
 

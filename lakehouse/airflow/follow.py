@@ -128,4 +128,4 @@ def require_success(url: str, runs: list[Run], tasks: list[Task]) -> None:
 
 
 def _line(task: Task) -> str:
-    return f"  {task.dag_id:<20} {task.name:<28} {task.state:<8} {task.seconds:5.1f} s"
+    return f"  {task.dag_id:<20} {task.name:<33} {task.state:<8} {task.seconds:5.1f} s"

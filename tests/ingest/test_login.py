@@ -13,6 +13,8 @@ from lakehouse.ingest.bulk.login import read_key
 from tests.ingest.ehr import CANARY, gives, says
 from tests.ingest.site import ALGORITHMS, RECORDS, Site, as_client
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_it_logs_in_once_and_shows_the_token_where_it_is_asked_for(

@@ -25,6 +25,8 @@ from tests.workbench import (
     rows,
 )
 
+pytestmark = pytest.mark.long
+
 LONG = [pulse(f"o{number}", day(3)) for number in range(400)]
 
 

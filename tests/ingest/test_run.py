@@ -21,6 +21,6 @@ def test_a_feed_whose_server_refuses_keeps_no_other_feed_back(tmp_path: Path, eh
     drop(lake, "south_ehr", "patients.ndjson", [patient()])
     told: list[str] = []
     with pytest.raises(LakehouseError, match="north_ehr"):
-        run(lake.settings, told.append)
+        run(lake.settings, told.append, feeds=lake.catalog.feeds, tables=["silver.patient"])
     assert [row["patient_id"] for row in rows(lake, "silver.patient")] == ["south/p1"]
     assert any(line.startswith("north_ehr: ") for line in told)

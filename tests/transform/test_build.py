@@ -13,6 +13,7 @@ from lakehouse.storage.lake import Lake
 from lakehouse.transform import build as module
 from lakehouse.transform.build import build
 from tests.workbench import (
+    REACHED,
     Resource,
     build_all,
     contents,
@@ -51,9 +52,9 @@ def waiting(lake: Lake) -> list[tuple[str, int]]:
 
 def test_a_run_without_news_commits_nothing(lake: Lake) -> None:
     take(lake, patient(), encounter(), pulse())
-    build_all(lake)
+    build_all(lake, REACHED)
     versions = {name: lake.open(name).version for name in stored_names(lake)}
-    again = build_all(lake)
+    again = build_all(lake, REACHED)
     assert {name: built.mode for name, built in again.items()} == dict.fromkeys(again, "unchanged")
     assert {name: lake.open(name).version for name in stored_names(lake)} == versions
 
