@@ -2,6 +2,7 @@
 item means."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lakehouse.viewdefinition import elements
 from lakehouse.viewdefinition.shape import Node
@@ -93,10 +94,15 @@ class Items:
         node.raw = node.raw or node.path in self.raw
         if node.is_leaf and as_text and elements.kind_of(kind) == "decimal":
             self.exact.add(key)
-        where = {"guarded": of.guarded, "deciders": of.deciders, "node": node, "type": kind}
+        where: dict[str, Any] = {
+            "guarded": of.guarded,
+            "deciders": of.deciders,
+            "node": node,
+            "type": kind,
+        }
         if node.is_leaf:
             return self._leaf(of, node, key, as_text and elements.kind_of(kind) == "decimal", where)
-        found = Value(member(self._struct(of, of.sql), key), COMPLEX, many=is_list, **where)  # type: ignore[arg-type]
+        found = Value(member(self._struct(of, of.sql), key), COMPLEX, many=is_list, **where)
         if of.many:
             inside = self.names.each(of.sql, lambda item: member(self._struct(of, item), key))
             found = replace(found, sql=f"flatten({inside})" if is_list else inside, many=True)
@@ -104,9 +110,7 @@ class Items:
             found, head=self._head(of, key, is_list), lists=self._lists(of, key, is_list)
         )
 
-    def _leaf(
-        self, of: Value, node: Node, key: str, as_text: bool, where: dict[str, object]
-    ) -> Value:
+    def _leaf(self, of: Value, node: Node, key: str, as_text: bool, where: dict[str, Any]) -> Value:
         def read(raw: str) -> str:
             return read_leaf(raw, node.type, as_text=as_text)
 
@@ -118,7 +122,7 @@ class Items:
             inside = self.names.each(self._member_list(of, key), read)
         else:
             sql = self.names.once(member(self._struct(of, of.sql), key), read)
-            return Value(sql, kind, paths=frozenset({node.path}), as_text=as_text, **where)  # type: ignore[arg-type]
+            return Value(sql, kind, paths=frozenset({node.path}), as_text=as_text, **where)
         return Value(
             self.names.present(inside),
             kind,
@@ -127,7 +131,7 @@ class Items:
             lists=self._lists(of, key, node.is_list),
             paths=frozenset({node.path}),
             as_text=as_text,
-            **where,  # type: ignore[arg-type]
+            **where,
         )
 
     def _member_list(self, of: Value, key: str) -> str:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lakehouse.viewdefinition.shape import Node
 
@@ -60,9 +61,9 @@ class Value:
     paths: frozenset[str] = field(default_factory=frozenset)
     deciders: frozenset[str] = field(default_factory=frozenset)
 
-    def like(self, sql: str, **more: object) -> "Value":
+    def like(self, sql: str, **more: Any) -> "Value":
         """The same type and sources, other SQL; where it came from is forgotten."""
-        return replace(self, **{"sql": sql, "head": "", "lists": (), "origin": None, **more})  # type: ignore[arg-type]  # fields
+        return replace(self, **{"sql": sql, "head": "", "lists": (), "origin": None, **more})
 
     def seen(self, *others: "Value") -> "Value":
         """The same value, decided by what these others were read from as well."""
