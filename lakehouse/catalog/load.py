@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -72,8 +72,12 @@ class Catalog:
 
         Raises SpecError naming the file and the cure.
         """
-        roots = tuple(roots)
-        return _read(roots, feeds, _digest(roots, feeds))
+        roots, known = tuple(roots), read_feeds(feeds)
+        declared = _declared(roots, _digest(roots))
+        refused = {feed.quarantine: _feed_quarantine(feed) for feed in known.values()}
+        catalog = replace(declared, tables={**declared.tables, **refused}, feeds=known)
+        catalog._validate()
+        return catalog
 
     def table(self, name: str) -> Table:
         """Return the table of that name; raises SpecError when nothing declares it."""
@@ -183,8 +187,8 @@ class Catalog:
 
 
 @lru_cache(maxsize=4)
-def _read(roots: tuple[Path, ...], feeds: Path, _: str) -> Catalog:
-    """The catalogue of files with this content: one process opens many lakes."""
+def _declared(roots: tuple[Path, ...], _: str) -> Catalog:
+    """What folders with this content declare, without feeds: one process opens many lakes."""
     columns = _columns(roots)
     macros = _macros(roots)
     codes = {f"codes.{p.stem}": p for p in _files(roots, "codes/*.csv")}
@@ -193,20 +197,14 @@ def _read(roots: tuple[Path, ...], feeds: Path, _: str) -> Catalog:
     tables = {table.name: table for table in declared}
     if len(tables) < len(declared):
         raise SpecError("a table of the layer fhir is declared as .sql and as .json")
-    known_feeds = read_feeds(feeds)
-    for feed in known_feeds.values():
-        tables[feed.quarantine] = _feed_quarantine(feed)
-    catalog = Catalog(columns, tables, known_feeds, macros, codes)
-    catalog._validate()
-    return catalog
+    return Catalog(columns, tables, {}, macros, codes)
 
 
-def _digest(roots: tuple[Path, ...], feeds: Path) -> str:
+def _digest(roots: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
-    for path in (*_files(roots, "*.*", "*/*.*"), feeds):
-        if path.is_file():
-            content = path.read_bytes()
-            digest.update(f"{path} {len(content)} ".encode() + content)
+    for path in filter(Path.is_file, _files(roots, "*.*", "*/*.*")):
+        content = path.read_bytes()
+        digest.update(f"{path} {len(content)} ".encode() + content)
     return digest.hexdigest()
 
 
