@@ -62,7 +62,7 @@ class Engine(Session):
         """Show a stored table at a version, under its own name or another; None shows it empty."""
         name = name or table.name
         if version is None:
-            self._show(name, self._empty(table))
+            self._show(name, self.empty(table))
             return
         place = _quoted(place_of(self._url, table.name))
         self._show(name, f"from delta_scan({place}, version => {version}) where {where}")
@@ -75,7 +75,7 @@ class Engine(Session):
         # a column that the table got after a file was written is null there
         self._show(
             name or table.name,
-            f"with none as ({self._empty(table)}) from none union all by name ({rows})",
+            f"with none as ({self.empty(table)}) from none union all by name ({rows})",
         )
 
     def attach_view(self, table: Table) -> None:
@@ -140,7 +140,8 @@ class Engine(Session):
         asked = {word.lower() for word in _WORD.findall(sql)} - words
         return _WORD.sub(lambda found: "…" if found[0].lower() in asked else found[0], message)
 
-    def _empty(self, table: Table) -> str:
+    def empty(self, table: Table) -> str:
+        """The text of a query with the columns of a table, and no row."""
         columns = self._catalog.columns
         casts = ", ".join(f"null::{columns[c].type} as {c}" for c in table.columns)
         return f"select {casts} where false"

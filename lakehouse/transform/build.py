@@ -185,6 +185,8 @@ class _Build:
         """Fill `rows` with what passed and `refused` with what did not."""
         unit = self._table.by
         self._attach(f"{unit.source} in (from {CHANGED})" if is_partial and unit else "true")
+        if not self._has_units():
+            return self._compute_nothing()
         self._select(ROWS, is_pending=False)
         self._refuse_wrong_types()
         quality.empty_refused(self._engine, self._table, ROWS, REFUSED)
@@ -192,6 +194,21 @@ class _Build:
         if verdict.refused and PENDING in self._table.columns:
             self._fall_back()
         return verdict.results
+
+    def _has_units(self) -> bool:
+        """Whether there is anything to compute from; without units rows may be made of nothing."""
+        unit = self._table.by
+        reads = self._lake.catalog.stored_reads(self._table)
+        names = [read.name for read in reads if unit and unit.source in read.columns]
+        return not names or any(
+            self._engine.count(f"select count(*) from (from {name} limit 1)") for name in names
+        )
+
+    def _compute_nothing(self) -> tuple[CheckResult, ...]:
+        """What `_compute` does where no unit is: most of a first build's types were never sent."""
+        self._engine.execute(f"create or replace table {ROWS} as {self._engine.empty(self._table)}")
+        quality.empty_refused(self._engine, self._table, ROWS, REFUSED)
+        return quality.untouched(self._table)
 
     def _attach(self, where: str) -> None:
         for read in self._lake.catalog.stored_reads(self._table):
@@ -204,9 +221,9 @@ class _Build:
                 self._engine.attach_files(read, stored.files(self._reach), among)
             else:
                 self._engine.attach(read, version, among)
-        self._engine.attach_views(self._table)
 
     def _select(self, target: str, *, is_pending: bool) -> None:
+        self._engine.attach_views(self._table)
         hidden = f", {is_pending} as {PENDING}" if PENDING in self._table.columns else ""
         self._engine.execute(
             f"create or replace table {target} as select *{hidden} from ({self._table.sql}\n)",

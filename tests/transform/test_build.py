@@ -88,6 +88,20 @@ def nobody_calls(*_: object) -> None:
     raise AssertionError
 
 
+def test_a_first_build_without_a_record_of_its_kind_makes_an_empty_table_at_once(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(lake, pulse(), patient())
+    with monkeypatch.context() as patched:
+        patched.setattr("lakehouse.storage.engine.Engine.attach_views", nobody_calls)
+        built = build(lake, ENCOUNTER)
+    assert (built.mode, built.rows, built.quarantined) == ("full", 0, 0)
+    assert [result.broken for result in built.checks] == [0] * len(built.checks) != []
+    take(lake, admitted(1, 1))
+    assert build(lake, ENCOUNTER).mode == "incremental"
+    assert standing(lake) == {"north/e1": (1, False)}
+
+
 def test_a_model_sees_only_the_types_of_resources_that_it_names(tmp_path: Path) -> None:
     own_model(tmp_path, ENCOUNTER, "resources: [Encounter]", "resources: [Condition, Procedure]")
     lake = lake_at(tmp_path)
