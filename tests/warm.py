@@ -1,18 +1,33 @@
 """What a process that others are forked from has ready: modules, and no thread of any engine."""
 
+import gc
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import duckdb_extension_delta
+import pyarrow.dataset  # deltalake asks for it when it writes
+import pytest  # noqa: F401
 
+import lakehouse
 import tests.guillotine
 import tests.workbench  # noqa: F401
 from lakehouse.catalog.load import Catalog
 from lakehouse.settings import PROJECT
 from lakehouse.storage import engine
 
+CORE = ("catalog", "ingest", "transform", "govern", "storage", "lineage")
+
+# each forked process would import anew what its work needs, a third of a second
+for package in CORE:
+    place = Path(lakehouse.__path__[0], package)
+    for module in walk_packages([str(place)], f"lakehouse.{package}."):
+        import_module(module.name)
 # each engine of a forked process would hash the extension's signature anew, a third of a second
 engine._checked.update(
     Path(duckdb_extension_delta.__file__).parent.glob("extensions/*/delta.duckdb_extension")
 )
 # and each lake would read all declarations anew
 Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
+# what is shared with a forked process stays so: its collector writes to no page of it
+gc.freeze()
