@@ -6,7 +6,7 @@ from pathlib import Path
 from pkgutil import walk_packages
 
 import duckdb_extension_delta
-import pyarrow.dataset  # deltalake asks for it when it writes
+import pyarrow.dataset  # noqa: F401  deltalake asks for it when it writes
 import pytest  # noqa: F401
 
 import lakehouse
