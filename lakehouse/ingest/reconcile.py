@@ -116,6 +116,14 @@ def _hold_against_exports(
 def _fill_late(engine: Engine, reader: Reader, feed: str) -> datetime | None:
     """Fill `late` with the newest arrival of each record that nobody knew, where it is older than
     a manifest of the feed that came before it; the time of the oldest, None where there is none."""
+    newest = engine.table(
+        f"""select max(export_at) as at from {LEDGER} where feed = $feed and is_manifest
+          and sequence < (select max(_sequence) from {ARRIVING})
+        having max(export_at) >= (select min(version_at) from {ARRIVING})""",
+        {"feed": feed},
+    )
+    if not newest.num_rows:
+        return None
     engine.execute(
         f"""create or replace table {_LATE} as
         select *, null::timestamptz as export_at from (
