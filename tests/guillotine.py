@@ -7,7 +7,8 @@ from typing import Any
 from deltalake import DeltaTable
 
 from lakehouse.ingest.receivers.inbox import Inbox
-from lakehouse.objects import FolderObjects, S3Objects
+from lakehouse.objects.folder import FolderObjects
+from lakehouse.objects.s3 import S3Objects
 from lakehouse.storage.lake import Stored
 from tests.processes import kill_now
 

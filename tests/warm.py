@@ -5,7 +5,6 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
-import duckdb_extension_delta
 import pyarrow.dataset  # noqa: F401  deltalake asks for it when it writes
 import pytest  # noqa: F401
 
@@ -14,7 +13,7 @@ import tests.guillotine
 import tests.workbench  # noqa: F401
 from lakehouse.catalog.load import Catalog
 from lakehouse.settings import PROJECT
-from lakehouse.storage import engine
+from lakehouse.storage import extensions
 
 CORE = ("catalog", "ingest", "transform", "govern", "storage", "lineage")
 
@@ -23,10 +22,8 @@ for package in CORE:
     place = Path(lakehouse.__path__[0], package)
     for module in walk_packages([str(place)], f"lakehouse.{package}."):
         import_module(module.name)
-# each engine of a forked process would hash the extension's signature anew, a third of a second
-engine._checked.update(
-    Path(duckdb_extension_delta.__file__).parent.glob("extensions/*/delta.duckdb_extension")
-)
+# each engine of a forked process would hash the extension anew, another third
+extensions._checked.update(map(extensions._identity, extensions.find_extensions(with_http=True)))
 # and each lake would read all declarations anew
 Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
 # what is shared with a forked process stays so: its collector writes to no page of it

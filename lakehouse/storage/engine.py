@@ -10,14 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-import duckdb_extension_delta
-import duckdb_extension_httpfs
 import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS, SOURCES
 from lakehouse.catalog.spec import Table, Write
 from lakehouse.errors import SpecError
 from lakehouse.settings import Credentials
+from lakehouse.storage.extensions import are_checked, find_extensions, remember_checked
 from lakehouse.storage.lake import Lake, place_of
 from lakehouse.storage.session import Session, clean_errors
 
@@ -29,10 +28,6 @@ _RUN_TEXT = {"query", "query_table"}
 _WORD = re.compile(r"\w+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-_checked: set[Path] = set()
-"""The extensions whose signature this process has checked: they stay mapped, and an engine that
-follows gets the same code without a third of a second of hashing."""
-
 
 class Engine(Session):
     """One DuckDB connection that sees the lake and nothing else of this machine.
@@ -43,9 +38,13 @@ class Engine(Session):
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
         self._catalog, self._url = lake.catalog, lake.url
         self._shown: set[str] = set()
-        self._extensions = _extensions(lake)
-        is_checked = _checked.issuperset(self._extensions)
+        extensions = find_extensions(with_http=lake.credentials is not None)
+        is_checked = are_checked(lake.settings.home, extensions)
         super().__init__(lake.settings, threads=threads, allow_unsigned=is_checked)
+        for path in extensions:
+            self.execute(f"load {_quoted(str(path))}")
+        if not is_checked:
+            remember_checked(lake.settings.home, extensions)
         self._prepare(lake.credentials)
 
     def forget(self) -> None:
@@ -147,9 +146,6 @@ class Engine(Session):
         return f"select {casts} where false"
 
     def _prepare(self, credentials: Credentials | None) -> None:
-        for path in self._extensions:
-            self.execute(f"load {_quoted(str(path))}")
-        _checked.update(self._extensions)
         if credentials:
             self._grant(credentials)
         for layer in (*LAYERS, WORK):
@@ -225,13 +221,3 @@ def engine_for(lake: Lake) -> Iterator[Engine]:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _extensions(lake: Lake) -> list[Path]:
-    delta = _extension(duckdb_extension_delta, "delta")
-    return [_extension(duckdb_extension_httpfs, "httpfs"), delta] if lake.credentials else [delta]
-
-
-def _extension(package: Any, name: str) -> Path:
-    (found,) = Path(package.__file__).parent.glob(f"extensions/*/{name}.duckdb_extension")
-    return found

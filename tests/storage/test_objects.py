@@ -10,7 +10,9 @@ from typing import ClassVar
 import pytest
 
 from lakehouse.errors import StoreError
-from lakehouse.objects import FolderObjects, S3Objects, open_objects
+from lakehouse.objects import open_objects
+from lakehouse.objects.folder import FolderObjects
+from lakehouse.objects.s3 import S3Objects
 from lakehouse.settings import Credentials
 
 KEY = "landing/objects/ab/abcd"
