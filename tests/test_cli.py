@@ -86,16 +86,17 @@ def code(settings: Settings, words: tuple[str, ...]) -> int:
     return subprocess.run(command, env=given, capture_output=True, check=False).returncode
 
 
+OPENS = ("view", "tables", "sql", "trace", "quarantine", "land", "run", "govern")
+"""The verbs that open the lake; the known danger is an interpreter that aborts after its answer."""
+OTHERS = [call for call in CALLS if call[0][0] not in OPENS or call[1] == 2]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize(("words", "expected"), CALLS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("words", "expected"), OTHERS, ids=lambda value: str(value)[:60])
 def test_a_verb_ends_with_its_documented_code(
     settings: Settings, words: tuple[str, ...], expected: int
 ) -> None:
     assert code(settings, words) == expected
-
-
-OPENS = ("view", "tables", "sql", "trace", "quarantine", "land", "run", "govern")
-"""The verbs that open the lake; the known danger is an interpreter that aborts after its answer."""
 
 
 @pytest.mark.long
@@ -104,6 +105,7 @@ def test_twenty_calls_of_a_verb_end_with_their_documented_codes(
     settings: Settings, verb: str
 ) -> None:
     calls = [call for call in CALLS if call[0][0] == verb and call[1] != 2]
+    assert len(calls) <= 20
     twenty = list(islice(cycle(calls), 20))
     with ThreadPoolExecutor(4) as pool:
         codes = list(pool.map(lambda call: code(settings, call[0]), twenty))
