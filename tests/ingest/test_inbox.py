@@ -116,6 +116,19 @@ def test_a_manifest_does_not_vouch_for_a_file_that_is_written_after_it(
     assert not waiting(lake.settings, settling(feed))
 
 
+def test_a_manifest_comes_behind_what_lies_beside_it_however_old_it_is(
+    lake: Lake, feed: Feed
+) -> None:
+    drop(lake, feed.name, "x/manifest.json", manifest(day(3), "p.ndjson", "q.ndjson"))
+    drop(lake, feed.name, "x/p.ndjson", [patient("p1")])
+    drop(lake, feed.name, "y/p.ndjson", [patient("p2")])
+    drop(lake, feed.name, "x/q.ndjson", [patient("p3")])
+    drop(lake, feed.name, "y/manifest.json", manifest(day(4), "p.ndjson"))
+    land(lake, feed)
+    names = ["x/p.ndjson", "y/p.ndjson", "x/q.ndjson", "x/manifest.json", "y/manifest.json"]
+    assert sent(lake) == names
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -284,7 +297,7 @@ def test_a_kill_while_files_are_taken_does_not_part_what_came_together(
     assert waiting(lake.settings, settling(feed)), "what is half taken is work to do"
     drop(lake, feed.name, "x/p.ndjson", b"another of that name")
     land(lake, feed)
-    assert sent(lake) == ["x/manifest.json", "x/p.ndjson", "x/p.ndjson"]
+    assert sent(lake) == ["x/p.ndjson", "x/manifest.json", "x/p.ndjson"]
     told = {row["sequence"]: row["export_at"] for row in rows(lake, "landing.ledger")}
     assert [told[1], told[2], told[3]] == [datetime(2026, 1, 3, tzinfo=UTC)] * 2 + [None]
 
@@ -311,7 +324,7 @@ def test_a_kill_while_files_are_taken_does_not_part_them_from_their_manifest(
     monkeypatch.undo()
     assert waiting(lake.settings, settling(feed))
     assert len(land(lake, settling(feed)).sequences) == 3
-    assert sent(lake) == ["x/manifest.json", "x/p.ndjson", "x/q.ndjson"]
+    assert sent(lake) == ["x/p.ndjson", "x/q.ndjson", "x/manifest.json"]
     times = {row["export_at"] for row in rows(lake, "landing.ledger")}
     assert times == {datetime(2026, 1, 3, tzinfo=UTC)}
 

@@ -42,8 +42,14 @@ class Claim:
     folder: Path
 
     def files(self) -> list[Path]:
-        """The files in the order of their arrival."""
-        return sorted((p for p in self.folder.rglob("*") if _is_regular(p)), key=_arrival)
+        """The files in the order of their arrival, a manifest behind all that lies beside it."""
+        found = sorted((p for p in self.folder.rglob("*") if _is_regular(p)), key=_arrival)
+        last = {path.parent: place for place, path in enumerate(found)}
+        places = {
+            path: (last[path.parent], True) if is_manifest(path.name) else (place, False)
+            for place, path in enumerate(found)
+        }
+        return sorted(found, key=places.__getitem__)
 
 
 def receive(_settings: Settings, _feed: Feed, _wait: Wait, *, full: bool = False) -> Received:
