@@ -17,7 +17,7 @@ from lakehouse.cli import main
 from lakehouse.settings import Settings
 from tests.workbench import CLASS, settings_at
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("canaries")]
 
 CANARY = "Zzyzx"
 """No word of any language: whoever finds it has found a patient."""

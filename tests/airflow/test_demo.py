@@ -47,6 +47,7 @@ def test_a_hospitals_own_feeds_are_not_used_for_a_demo(tmp_path: Path) -> None:
         demo_feeds(Catalog.read(settings.sql, settings.feeds))
 
 
+@pytest.mark.long
 def test_at_the_end_tables_lineage_one_rows_origin_and_three_answers_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

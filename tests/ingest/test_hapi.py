@@ -16,7 +16,7 @@ from tests.ingest.site import Site
 from tests.peers.java import serving
 from tests.workbench import Resource, build_all, encounter, ingest, patient, pulse, rows
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("hapi")]
 
 QUICKLY = Patience(least_seconds=0.2, most_seconds=0.5)
 """The server asks for 120 seconds between two questions."""

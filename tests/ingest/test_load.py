@@ -145,6 +145,7 @@ def test_a_file_gives_its_records_and_says_why_the_others_are_refused(
     assert sum(part.lines for part in parsed) == good + len(refused) + blank
 
 
+@pytest.mark.long
 def test_every_record_of_every_file_is_accounted_for_and_what_is_good_is_built(lake: Lake) -> None:
     for name, content, *_ in FILES:
         drop(lake, "north_ehr", name.replace("/", "_"), content)
@@ -229,6 +230,7 @@ RECORDS = st.one_of(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(st.lists(RECORDS, max_size=6), st.booleans())
 def test_whatever_a_line_holds_it_is_read_or_refused(records: list[bytes], packed: bool) -> None:

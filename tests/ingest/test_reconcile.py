@@ -31,6 +31,8 @@ from tests.workbench import (
     take,
 )
 
+pytestmark = pytest.mark.long
+
 MANY = [patient(f"p{number}", day(1), name=f"n{number}") for number in range(200)]
 
 

@@ -9,6 +9,7 @@ import pytest
 from lakehouse.govern.question import ask
 from lakehouse.storage.lake import Lake
 from tests.workbench import NOW, day, deletion, lake_at, patient, take
+pytestmark = pytest.mark.long
 
 
 def conflicts(lake: Lake) -> list[tuple[str, str]]:

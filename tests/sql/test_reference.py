@@ -227,6 +227,7 @@ def test_the_elements_that_look_like_a_reference_are_those_of_r4() -> None:
     assert listed == sorted(found for name in resources for found in lookalikes(name, name))
 
 
+@pytest.mark.long
 def test_what_arrives_late_resolves_what_is_deleted_dangles_and_a_second_one_makes_ambiguous(
     lake: Lake,
 ) -> None:

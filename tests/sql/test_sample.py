@@ -67,6 +67,7 @@ def lake(
     tables.db.close()
 
 
+@pytest.mark.long
 def test_the_lake_says_what_happened(lake: Lake) -> None:
     tables = lake.tables
     for site in ZONES:

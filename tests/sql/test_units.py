@@ -11,6 +11,8 @@ from tests.sql.fhir import Resource
 from tests.sql.test_nouns import MANY, TOLD, told
 from tests.sql.test_sample import ZONES, receive, write_sample
 
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("units")]
+
 BY_UNIT = [table for table in CATALOG.models() if table.by]
 
 

@@ -17,7 +17,7 @@ from lakehouse.stack.supervisor import Supervisor
 from tests.stack.conftest import settings_at
 from tests.stack.test_supervisor import until
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("the stack")]
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from lakehouse.stack.store import client
 from lakehouse.storage.lake import open_lake
 from tests.stack.conftest import Running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("the stack")]
 
 PARTS = ("supervisor", "store", "postgres", *NAMES)
 

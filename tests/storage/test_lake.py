@@ -69,6 +69,7 @@ def merge_five(root: Path, writer: int) -> None:
                 continue
 
 
+@pytest.mark.long
 def test_eight_writers_that_append_at_once_lose_nothing(tmp_path: Path) -> None:
     assert race((append_ten, (tmp_path, writer)) for writer in range(8)) == [0] * 8
     lake = lake_at(tmp_path)
@@ -77,6 +78,7 @@ def test_eight_writers_that_append_at_once_lose_nothing(tmp_path: Path) -> None:
     assert lake.open(TABLE).version == 80
 
 
+@pytest.mark.long
 def test_four_writers_that_merge_at_once_lose_no_update(tmp_path: Path) -> None:
     lake_at(tmp_path).open(TABLE)
     assert race((merge_five, (tmp_path, writer)) for writer in range(4)) == [0] * 4

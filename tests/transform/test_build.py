@@ -120,6 +120,7 @@ def test_a_record_that_moves_to_another_patient_changes_both(lake: Lake) -> None
     assert (row["patient_id"], row["n_measurement"]) == ("north/p2", 2)
 
 
+@pytest.mark.long
 def test_many_changes_make_the_table_anew_from_what_stays_and_what_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

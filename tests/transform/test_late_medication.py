@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from lakehouse.storage.lake import Lake
 from tests.workbench import (
     Resource,
@@ -43,6 +45,7 @@ def codes(lake: Lake) -> dict[str, str | None]:
     return {r["medication_request_id"]: r["medication_code"] for r in rows(lake, REQUEST)}
 
 
+@pytest.mark.long
 def test_a_late_or_corrected_medication_corrects_the_orders_before_it(tmp_path: Path) -> None:
     deliveries = [
         ([order(1, day(1)), order(2, day(1)), medication(2, day(1), "b")], "full", (None, "b")),

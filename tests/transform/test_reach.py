@@ -15,6 +15,8 @@ from lakehouse.transform.build import build
 from lakehouse.transform.reach import find_reach
 from tests.workbench import build_all, contents, day, deletion, lake_at, pulse, rows, take
 
+pytestmark = pytest.mark.long
+
 BRONZE, SILVER, GOLD = "bronze.fhir_resource", "silver.observation", "gold.vital_sign_daily"
 RAW = "bronze.fhir_seen"
 

@@ -97,6 +97,7 @@ def test_a_view_is_queryable_at_once_with_keys_of_the_lake(lake: Lake) -> None:
     assert {row["_line"] for row in envelope} == {1, 2}
 
 
+@pytest.mark.long
 def test_a_model_reads_it_and_recomputes_what_changed(lake: Lake) -> None:
     take(lake, encounter("e1", day(1)), encounter("e2", day(1), status="planned"))
     assert build_all(lake)["silver.stay"].rows == 1
