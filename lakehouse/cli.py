@@ -107,6 +107,7 @@ def _question_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) ->
     _view_verb(add("view", _view_check, "Run or check a SQL on FHIR ViewDefinition."))
     quarantine = add("quarantine", _quarantine, "List what was refused, by table and reason.")
     _json_option(quarantine)
+    _json_option(add("late", _late, "List the feeds that are expected, and fail if one is late."))
 
 
 def _view_verb(parser: argparse.ArgumentParser) -> None:
@@ -335,3 +336,18 @@ def _quarantine(settings: Settings, told: argparse.Namespace) -> None:
     rows = [(r.table, r.reason, r.rows) for r in found]
     for line in table_lines(("table", "reason", "rows"), rows):
         say(line)
+
+
+def _late(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.ingest.lateness import judge_lateness, refuse_late
+    from lakehouse.render import table_lines
+    from lakehouse.storage.lake import open_lake
+
+    found = judge_lateness(open_lake(settings, "read"))
+    if told.json:
+        say(json.dumps([asdict(feed) for feed in found], default=str))
+    else:
+        rows = [(f.feed, f.expect, f.last_at or "never", f.late_since or "no") for f in found]
+        for line in table_lines(("feed", "expected", "came last", "late since"), rows):
+            say(line)
+    refuse_late(found)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Settings:
     slots: int
     lineage_url: str | None
     keep_days: int
+    notify_mail: tuple[str, ...]
     ports: Mapping[str, int]
     environment: Mapping[str, str] = field(repr=False)
 
@@ -65,6 +67,15 @@ class Settings:
     def slot_memory_bytes(self) -> int:
         """The share of memory one task may use."""
         return self.memory_bytes // self.slots
+
+    def notify_url(self) -> str | None:
+        """The webhook that is told of failures: what `LAKEHOUSE_NOTIFY_URL_FILE` holds, for such an
+        address is a secret. Raises SpecError where the file cannot be read."""
+        path = self.environment.get("LAKEHOUSE_NOTIFY_URL_FILE")
+        try:
+            return Path(path).read_text().strip() if path else None
+        except OSError as error:
+            raise SpecError(f"LAKEHOUSE_NOTIFY_URL_FILE cannot be read: {error.strerror}") from None
 
     def lake_url(self) -> str:
         """The lake's place: `LAKEHOUSE_URL`, else the one the stack recorded.
@@ -140,6 +151,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         slots=_number(env, "LAKEHOUSE_SLOTS", 4),
         lineage_url=env.get("LAKEHOUSE_LINEAGE_URL"),
         keep_days=_number(env, "LAKEHOUSE_KEEP_DAYS", 7),
+        notify_mail=tuple(filter(None, re.split(r"[,\s]+", env.get("LAKEHOUSE_NOTIFY_MAIL", "")))),
         ports=MappingProxyType(
             {
                 "airflow": _number(env, "LAKEHOUSE_AIRFLOW_PORT", 8080),

@@ -15,6 +15,7 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_curren
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from lakehouse.airflow.assets import table_asset
+from lakehouse.airflow.notices import tell_failure
 from lakehouse.airflow.shield import Shield
 from lakehouse.errors import PolicyError, QualityError, SpecError
 from lakehouse.lineage import collect
@@ -34,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "retry_policy": ExceptionRetryPolicy(
         [RetryRule([SpecError, QualityError, PolicyError], RetryAction.FAIL)]
     ),
+    "on_failure_callback": tell_failure,
 }
 _LONGEST_SLEEP_SECONDS = 5.0
 # it tells of each array that it reads
@@ -125,6 +127,18 @@ def build(table: str) -> dict[str, Any]:
         return told
 
     return _on_lake("refine", work)
+
+
+def watch() -> None:
+    """Hold what arrived against what the feeds' stanzas expect; raises QualityError that names the
+    feeds which are late."""
+
+    def work(lake: "Lake") -> None:
+        from lakehouse.ingest.lateness import judge_lateness, refuse_late
+
+        refuse_late(judge_lateness(lake))
+
+    _on_lake("ingest", work)
 
 
 def maintain() -> int:

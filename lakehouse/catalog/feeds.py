@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from lakehouse.catalog.expectation import Expectation, parse_expectation
 from lakehouse.catalog.spec import Export, Feed
 from lakehouse.errors import SpecError
 
@@ -58,9 +59,26 @@ def _feeds(path: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Feed]]:
             ZoneInfo(stanza["zone"])
         except (ZoneInfoNotFoundError, ValueError):
             raise SpecError(f"{where} has an unknown time zone") from None
-        rest = {key: value for key, value in stanza.items() if key not in ("settle", "export")}
-        settle = _seconds(f"{where} settle", stanza.get("settle", "30 seconds"))
-        yield name, Feed(name=name, **rest, settle_seconds=settle, export=_export(where, stanza))
+        read = ("settle", "export", "expect")
+        yield (
+            name,
+            Feed(
+                name=name,
+                **{key: value for key, value in stanza.items() if key not in read},
+                settle_seconds=_seconds(f"{where} settle", stanza.get("settle", "30 seconds")),
+                export=_export(where, stanza),
+                expect=_expectation(where, stanza),
+            ),
+        )
+
+
+def _expectation(where: str, stanza: Mapping[str, Any]) -> Expectation | None:
+    if "expect" not in stanza:
+        return None
+    try:
+        return parse_expectation(str(stanza["expect"]), stanza["zone"])
+    except SpecError as error:
+        raise SpecError(f"{where} expect: {error.message}") from None
 
 
 def _export(where: str, stanza: Mapping[str, Any]) -> Export | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from lakehouse.catalog.expectation import Expectation
+
 QUARANTINE_COLUMNS = ("_feed", "_object", "_sequence", "_line", "_offset", "reason", "record")
 VERSION = ("_sequence", "_line", "_entry")
 """The columns that tell the versions of a record apart: where each stood."""
@@ -174,6 +176,7 @@ class Feed:
     receives: str = "inbox:"
     export: Export | None = None
     every: str | None = None
+    expect: Expectation | None = None
     settle_seconds: int = 30
     batch_bytes: int = 128 * 2**20
 

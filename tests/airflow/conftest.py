@@ -36,6 +36,7 @@ source = "quiet"
 reads = "fhir"
 zone = "Europe/Berlin"
 owner = "quiet-team"
+expect = "daily by 00:01"
 
 [feed.distant]
 about = "A feed that is pulled"

@@ -1,0 +1,19 @@
+"""Every ten minutes: is a feed late? It fails while one is, and tells of it when that changes."""
+
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+from lakehouse.airflow import notices, tasks
+
+with DAG(
+    "watch",
+    description="Holds what arrived against what each feed's stanza expects",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("*/10 * * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    tags=["govern"],
+    default_args=tasks.DEFAULTS
+    | {"owner": "data-platform", "on_failure_callback": notices.tell_change},
+):
+    task(task_id="late")(tasks.watch)()

@@ -1,0 +1,133 @@
+"""People are told what failed, once, and never a word of a patient."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from lakehouse.errors import LakehouseError, SpecError
+from tests.airflow.conftest import CANARY
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
+
+
+@dataclass
+class Chat:
+    """A chat system's incoming webhook, on loopback; `statuses` are its next answers."""
+
+    url: str = ""
+    posts: list[str] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+
+
+@contextmanager
+def serving(chat: Chat) -> Iterator[None]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status = chat.statuses.pop(0) if chat.statuses else 200
+            if status == 200:
+                chat.posts.append(json.loads(body)["text"])
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        chat.url = f"http://127.0.0.1:{server.server_port}/hook"
+        yield
+        server.shutdown()
+
+
+@pytest.fixture
+def chat(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+    made = Chat()
+    with serving(made):
+        (tmp_path / "hook").write_text(f"{made.url}\n")
+        monkeypatch.setenv("LAKEHOUSE_NOTIFY_URL_FILE", str(tmp_path / "hook"))
+        yield made
+
+
+def test_a_feed_that_is_late_fails_each_run_and_is_told_of_once(river: Any, chat: Chat) -> None:
+    chat.statuses = [500]
+    for turn in range(3):
+        ran = river.run("watch")
+        assert ran.states == {("late", -1): "failed"}, turn
+    (told,) = chat.posts
+    assert told.startswith("watch.late failed: QualityError\nlate: quiet since ")
+    assert "/dags/watch/" in told
+
+
+def test_a_task_that_failed_for_good_is_told_of_each_time(river: Any, chat: Chat) -> None:
+    river.send({"resourceType": "Patient", "id": "p1", "name": [{"family": CANARY}]})
+    river.run("ingest__ward")
+    for _ in range(2):
+        river.run("refine")
+    assert [told.partition("\n")[0] for told in chat.posts] == [
+        "refine.gold.doomed failed: QualityError"
+    ] * 2
+    assert CANARY not in str(chat.posts)
+
+
+def context_of(error: Exception) -> dict[str, Any]:
+    class Instance:
+        dag_id, task_id, log_url = "ingest__ward", "load", "http://127.0.0.1/log"
+
+    return {"ti": Instance(), "exception": error}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SpecError("no such table", hint="make one"), "no such table\nhint: make one"),
+        (ValueError(f"{CANARY} is no date"), "Its log says where."),
+    ],
+)
+def test_only_our_own_words_are_told(chat: Chat, error: Exception, told: str) -> None:
+    from lakehouse.airflow.notices import tell_failure
+
+    tell_failure(context_of(error))
+    assert chat.posts == [
+        f"ingest__ward.load failed: {type(error).__name__}\n{told}\nhttp://127.0.0.1/log"
+    ]
+
+
+@pytest.mark.parametrize("status", [302, 404, 503])
+def test_a_receiver_that_refuses_stops_nothing(chat: Chat, status: int) -> None:
+    from lakehouse.airflow.notices import tell_failure
+
+    chat.statuses = [status] * 9
+    tell_failure(context_of(ValueError()))
+    assert chat.posts == []
+
+
+@pytest.mark.parametrize("url", ["http://chat.example/x", "ftp://127.0.0.1/x", "", "chat"])
+def test_a_secret_address_is_not_called_in_the_clear(settings: Any, url: str) -> None:
+    from lakehouse.airflow.notices import Notice, Webhook
+
+    with pytest.raises(LakehouseError):
+        Webhook(url, Notice("", "", ""))
+
+
+def test_mail_goes_to_whom_the_settings_name(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lakehouse.airflow import notices
+    from lakehouse.settings import read_settings
+
+    monkeypatch.setenv("LAKEHOUSE_NOTIFY_MAIL", "a@example.org, b@example.org")
+    (mail,) = notices._notifiers(read_settings(), notices.Notice("s", "<b>", "http://l"))
+    assert (mail.to, mail.subject, mail.html_content) == (
+        ["a@example.org", "b@example.org"],
+        "s",
+        "&lt;b&gt;<br>http://l",
+    )
