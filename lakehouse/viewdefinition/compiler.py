@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.viewdefinition.columns import Output, Place, output_of
-from lakehouse.viewdefinition.items import Items
+from lakehouse.viewdefinition.items import Items, Plan
 from lakehouse.viewdefinition.paths import Paths
 from lakehouse.viewdefinition.rows import Rows, select_rows
 from lakehouse.viewdefinition.shape import Node
 from lakehouse.viewdefinition.syntax import PathError, parse
-from lakehouse.viewdefinition.value import COMPLEX, Scope, Value, is_text, member, quoted
+from lakehouse.viewdefinition.value import COMPLEX, Scope, Value, member, quoted
 from lakehouse.viewdefinition.view import View, read_view
 
 ENVELOPE = (
@@ -67,18 +67,18 @@ def compile_view(told: Any, relation: str = "resources", *, in_lake: bool = Fals
     is wrong or not supported.
     """
     view = read_view(told)
-    raw: set[str] = set()
+    plan = Plan()
     while True:
-        items = Items(raw=set(raw))
+        items = Items(plan, raw=set(plan.raw))
         compiled = _compile(view, Paths(items, view.constants, in_lake), relation)
-        if items.raw == raw:
+        if items.learned() == plan:
             return compiled
-        raw = items.raw
+        plan = items.learned()
 
 
 def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     node = paths.items.root(view.resource, "$")
-    root = Value("_r", COMPLEX, view.resource, node=node, clean=True, guarded=True)
+    root = Value("_r", COMPLEX, view.resource, node=node, clean=True, guarded=True, trail=())
     rows = Rows(paths, "")
     scope = Scope(root)
     conditions = [
@@ -86,8 +86,9 @@ def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     ]
     rows.sql = _base(view, paths, relation, node)
     if not paths.in_lake:
-        node.child("resourceType", "code", is_list=False)
-        conditions = [is_text(member("_r", "resourceType"), view.resource), *conditions]
+        leaf = node.child("resourceType", "code", is_list=False)
+        is_kind = paths.items.is_string(member("_r", "resourceType"), leaf, view.resource)
+        conditions = [is_kind, *conditions]
     rows.condition = " and ".join(conditions)
     made = list(select_rows(view.select, scope, rows, _TEXT, "true"))
     if rows.condition:

@@ -13,7 +13,6 @@ from lakehouse.viewdefinition.value import (
     TEXTS,
     Scope,
     Value,
-    is_text,
     member,
     quoted,
     simple,
@@ -110,13 +109,15 @@ def _of_type(paths: "Paths", of: Value, told: Call, scope: Scope) -> Value:
         return of
     if not elements.is_a(kind, of.type) or not elements.is_resource(kind) or of.node is None:
         raise PathError(f"{of.type or of.kind} is never of type {kind}", told.at)
-    of.node.child("resourceType", "code", is_list=False)
+    leaf = of.node.child("resourceType", "code", is_list=False)
+
+    def is_kind(item: str) -> str:
+        return paths.items.is_string(member(item, "resourceType"), leaf, kind)
+
     if not of.many:
-        sql = f"case when {is_text(member(of.sql, 'resourceType'), kind)} then {of.sql} end"
+        sql = f"case when {is_kind(of.sql)} then {of.sql} end"
     else:
-        sql = paths.items.names.only(
-            of.sql, lambda item: is_text(member(item, "resourceType"), kind)
-        )
+        sql = paths.items.names.only(of.sql, is_kind)
     return of.like(sql, type=kind, clean=True)
 
 
@@ -137,8 +138,10 @@ def _extension(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
     node = found.node
     if node is None:
         raise PathError("nothing here has extensions", told.at)
-    node.child("url", "uri", is_list=False)
-    sql = paths.items.names.only(found.sql, lambda item: is_text(member(item, "url"), url.text))
+    leaf = node.child("url", "uri", is_list=False)
+    sql = paths.items.names.only(
+        found.sql, lambda item: paths.items.is_string(member(item, "url"), leaf, url.text)
+    )
     return replace(found.like(sql, clean=True), deciders=found.deciders | {f"{node.path}.url"})
 
 
@@ -177,7 +180,7 @@ def _reference_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
         made = paths.items.names.once(reference, lambda told: f"{macro}({told}, {target})")
         return f"{source}{made}"
 
-    found = paths.items.navigate(of, "reference", told.at)
+    found = paths.items.reference(of, told.at)
     if paths.in_lake:
         found = replace(found, paths=found.paths | {"source"})
     if not found.many:

@@ -41,17 +41,21 @@ create macro fhirpath_integer_from(value, least) as
 -- The forms of R4's date, dateTime, instant and time. Days up to the 28th are in every month; of others the calendar
 -- is asked.
 create macro fhirpath_year() as
-  '"(?:[1-9]\d\d\d|0[1-9]\d\d|00[1-9]\d|000[1-9])';
+  '(?:[1-9]\d\d\d|0[1-9]\d\d|00[1-9]\d|000[1-9])';
 
 create macro fhirpath_clock() as
   'T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))';
 
+create macro fhirpath_early(clock) as
+  fhirpath_year() || '(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1\d|2[0-8])' || clock || ')?)?';
+
+create macro fhirpath_late(clock) as
+  fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:29|30|31)' || clock;
+
 create macro fhirpath_dated(value, clock) as
   case
-    when regexp_full_match(
-      value, fhirpath_year() || '(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1\d|2[0-8])' || clock || ')?)?"'
-    ) then substr(value, 2, length(value) - 2)
-    when regexp_full_match(value, fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:29|30|31)' || clock || '"')
+    when regexp_full_match(value, '"' || fhirpath_early(clock) || '"') then substr(value, 2, length(value) - 2)
+    when regexp_full_match(value, '"' || fhirpath_late(clock) || '"')
       and try_cast(substr(value, 2, 10) as date) is not null then substr(value, 2, length(value) - 2)
   end;
 
@@ -63,6 +67,24 @@ create macro fhirpath_datetime(value) as
 
 create macro fhirpath_instant(value) as
   case when length(value) > 20 then fhirpath_dated(value, fhirpath_clock()) end;
+
+-- The same for what was taken without quotes. Only a year could be a number as well: then it is asked whether the
+-- value is a string.
+create macro fhirpath_text_dated(value, clock, is_string) as
+  case
+    when length(value) = 4 then case when regexp_full_match(value, fhirpath_year()) and is_string then value end
+    when regexp_full_match(value, fhirpath_early(clock)) then value
+    when regexp_full_match(value, fhirpath_late(clock)) and try_cast(left(value, 10) as date) is not null then value
+  end;
+
+create macro fhirpath_text_date(value, is_string) as
+  fhirpath_text_dated(value, '', is_string);
+
+create macro fhirpath_text_datetime(value, is_string) as
+  fhirpath_text_dated(value, '(?:' || fhirpath_clock() || ')?', is_string);
+
+create macro fhirpath_text_instant(value) as
+  case when length(value) > 18 then fhirpath_text_dated(value, fhirpath_clock(), false) end;
 
 create macro fhirpath_time(value) as
   case

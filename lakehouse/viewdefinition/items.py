@@ -1,6 +1,7 @@
 """What a view takes out of JSON, and the items of a value: navigation by R4's types, and what one
 item means."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,14 +11,31 @@ from lakehouse.viewdefinition.syntax import PathError
 from lakehouse.viewdefinition.value import (
     CHOICE,
     COMPLEX,
+    MOMENTS,
     Names,
     Value,
+    is_only_text,
+    is_text,
     member,
     quoted,
     read_leaf,
+    read_text,
 )
 
 SEVERAL = "several values where the view takes one"
+
+_DIGITS, _KEY = "digits", "key"
+"""What a leaf is wanted for, if not its value: its digits as sent, a key out of a reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one compilation tells the next: the JSON paths of elements to keep as texts, and of
+    leaves to take without quotes, and the keys that are named of the elements at a path."""
+
+    raw: frozenset[str] = frozenset()
+    bare: frozenset[str] = frozenset()
+    asked: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -25,14 +43,27 @@ class Items:
     """Navigates the elements of one view, and notes what it reads.
 
     `raw` are the JSON paths of elements that are kept as texts, `exact` the names of numbers whose
-    digits matter.
+    digits matter; `bare` those of leaves that the view takes so that only a string passes, `strict`
+    those that it takes in other ways, and `asked` which keys it names of which elements.
     """
 
+    plan: Plan = field(default_factory=Plan)
     place: str = ""
     names: Names = field(default_factory=Names)
     roots: list[Node] = field(default_factory=list)
     raw: set[str] = field(default_factory=set)
     exact: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
+    strict: set[str] = field(default_factory=set)
+    asked: dict[str, set[str]] = field(default_factory=dict)
+
+    def learned(self) -> Plan:
+        """How to read what this compilation found to be read."""
+        return Plan(
+            frozenset(self.raw),
+            frozenset(self.bare - self.strict),
+            {path: frozenset(keys) for path, keys in self.asked.items()},
+        )
 
     def root(self, type_name: str, path: str) -> Node:
         """A new tree of what is taken out of one JSON text."""
@@ -62,7 +93,7 @@ class Items:
         if element is None:
             raise PathError(f"{of.type} has no element {name}", at, hint=_near(of.type, name))
         options = tuple(
-            self._child(of, element.json_name(kind), kind, element.is_list, as_text)
+            self._child(of, element.json_name(kind), kind, element.is_list, _wish(as_text))
             for kind in element.types
             if not element.is_choice
         )
@@ -79,7 +110,8 @@ class Items:
         if element is None or kind not in element.types:
             raise PathError(f"{of.type}.{name} is never of type {kind}", at)
         key = element.json_name(kind)
-        return replace(self._child(of, key, kind, element.is_list, as_text), origin=(of, key))
+        found = self._child(of, key, kind, element.is_list, _wish(as_text))
+        return replace(found, origin=(of, key))
 
     def options(self, choice: Value) -> list[Value]:
         """All options of a choice."""
@@ -89,19 +121,41 @@ class Items:
         element = elements.element(of.type, name)
         return [self.option(choice, kind, 0) for kind in element.types] if element else []
 
-    def _child(self, of: Value, key: str, kind: str, is_list: bool, as_text: bool) -> Value:
-        node = of.node.child(key, kind, is_list=is_list)  # type: ignore[union-attr]  # complex values have one
+    def reference(self, of: Value, at: int) -> Value:
+        """The literal reference of every item of a value, to take a key from."""
+        if of.kind != COMPLEX or of.node is None or of.type != "Reference":
+            return self.navigate(of, "reference", at)
+        return self._child(of, "reference", "string", False, _KEY)
+
+    def is_string(self, sql: str, node: Node, text: str) -> str:
+        """SQL that tells whether a leaf is this string; only where it stands for other things as
+        well its quotes are looked at."""
+        is_bare = self._is_bare(node, is_only_text(text))
+        return f"{sql} = {quoted(text)}" if is_bare else is_text(sql, text)
+
+    def _is_bare(self, node: Node, is_told: bool) -> bool:
+        """Whether a leaf is taken without quotes, as it is where all that is wanted of it tells a
+        string from the rest."""
+        (self.bare if is_told else self.strict).add(node.path)
+        node.is_bare = is_told and node.path in self.plan.bare
+        return node.is_bare
+
+    def _child(self, of: Value, key: str, kind: str, is_list: bool, wish: str) -> Value:
+        above: Node = of.node  # type: ignore[assignment]  # complex values have one
+        node = above.child(key, kind, is_list=is_list)
         node.raw = node.raw or node.path in self.raw
-        if node.is_leaf and as_text and elements.kind_of(kind) == "decimal":
+        self.asked.setdefault(above.path, set()).add(key)
+        if node.is_leaf and wish == _DIGITS and elements.kind_of(kind) == "decimal":
             self.exact.add(key)
         where: dict[str, Any] = {
+            "trail": None if of.trail is None or above.raw else (*of.trail, key),
             "guarded": of.guarded,
             "deciders": of.deciders,
             "node": node,
             "type": kind,
         }
         if node.is_leaf:
-            return self._leaf(of, node, key, as_text and elements.kind_of(kind) == "decimal", where)
+            return self._leaf(of, node, key, wish, where)
         found = Value(member(self._struct(of, of.sql), key), COMPLEX, many=is_list, **where)
         if of.many:
             inside = self.names.each(of.sql, lambda item: member(self._struct(of, item), key))
@@ -110,11 +164,17 @@ class Items:
             found, head=self._head(of, key, is_list), lists=self._lists(of, key, is_list)
         )
 
-    def _leaf(self, of: Value, node: Node, key: str, as_text: bool, where: dict[str, Any]) -> Value:
+    def _leaf(self, of: Value, node: Node, key: str, wish: str, where: dict[str, Any]) -> Value:
+        kind = elements.kind_of(node.type)
+        as_text = wish == _DIGITS and kind == "decimal"
+        is_placed = kind in MOMENTS and where["trail"] is not None and "[*]" not in node.path
+        is_bare = self._is_bare(node, wish == _KEY or is_placed)
+
         def read(raw: str) -> str:
+            if is_bare:
+                return read_text(raw, node.type, node.path)
             return read_leaf(raw, node.type, as_text=as_text)
 
-        kind = elements.kind_of(node.type)
         head = self.names.once(self._head(of, key, node.is_list), read)
         if of.many and not node.is_list:
             inside = self.names.each(of.sql, lambda item: read(member(self._struct(of, item), key)))
@@ -161,7 +221,7 @@ class Items:
         if name not in ("extension", "id") or of.origin is None or of.node is None:
             raise PathError(f"{of.type or of.kind} has no element {name}", at)
         parent, key = of.origin
-        beside = self._child(parent, f"_{key}", "Element", of.node.is_list, False)
+        beside = self._child(parent, f"_{key}", "Element", of.node.is_list, "")
         return self.navigate(beside, name, at)
 
     def present(self, sql: str, node: Node) -> str:
@@ -170,10 +230,7 @@ class Items:
             single, lists = ([f"$.{key}" for key in node.keys(lists=of)] for of in (False, True))
             return f"fhirpath_has_any({sql}, {single}, {lists})"
         keys = node.contents()
-        return self.names.once(
-            sql,
-            lambda item: f"({' or '.join(f'{member(item, key)} is not null' for key in keys)})",
-        )
+        return self.names.once(sql, lambda item: _any_there(item, keys))
 
     def listed(self, value: Value) -> str:
         """SQL of the list of all items of a value."""
@@ -185,7 +242,49 @@ class Items:
             )
         if value.kind != COMPLEX or value.clean or node is None:
             return sql
+        if self.is_sparse(value):
+            return self.names.once(sql, lambda items: self._some_listed(value, node, items))
         return self.names.only(sql, lambda item: self.present(item, node))
+
+    def is_sparse(self, value: Value) -> bool:
+        """True for a list of the resource of whose items some keys are taken: one that has any of
+        them is there, and only for others the resource is read again."""
+        node = value.node
+        is_whole = value.many and value.trail is not None and not value.clean
+        return bool(is_whole and node and not node.raw and self.plan.asked.get(node.path))
+
+    def _some_listed(self, value: Value, node: Node, items: str) -> str:
+        asked = self.plan.asked[node.path]
+
+        def is_told(item: str) -> str:
+            return _any_there(item, sorted(asked))
+
+        def sifted(is_doubtful: str) -> str:
+            others = self._others(value)
+            rest = others.node.contents(but=asked) if others.node else []
+            again = f"case when {is_doubtful} then {others.sql} end"
+            kept = self.names.once(
+                again,
+                lambda other: self.names.only_at(
+                    items,
+                    lambda item, at: f"{is_told(item)} or {_any_there(f'{other}[{at}]', rest)}",
+                ),
+            )
+            return f"case when {is_doubtful} then {kept} else {items} end"
+
+        lacking = self.names.only(items, lambda item: f"not {is_told(item)}")
+        return self.names.once(f"coalesce(len({lacking}), 0) > 0", sifted)
+
+    def _others(self, value: Value) -> Value:
+        """The same list, read from the resource once more to take other keys of its items."""
+        node = self.roots[0]
+        other = self.root(node.type, "$")
+        sql = self.opened("resource", other)
+        found = Value(sql, COMPLEX, node.type, node=other, trail=())
+        for key in value.trail or ():
+            node = node.children[key]
+            found = self._child(found, key, node.type, node.is_list, "")
+        return found
 
     def _is_there(self, value: Value, item: str) -> str:
         if value.kind == COMPLEX and value.node:
@@ -231,6 +330,15 @@ class Items:
             return one
         there = self._is_there(one, one.sql)
         return one.like(f"case when {there} then true end", kind="boolean", type="", node=None)
+
+
+def _wish(as_text: bool) -> str:
+    return _DIGITS if as_text else ""
+
+
+def _any_there(item: str, keys: Iterable[str]) -> str:
+    """SQL that tells whether an item has something at one of these keys."""
+    return f"({' or '.join(f'{member(item, key)} is not null' for key in keys) or 'false'})"
 
 
 def _near(type_name: str, name: str) -> str:

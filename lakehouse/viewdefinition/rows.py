@@ -15,7 +15,15 @@ from lakehouse.viewdefinition.columns import Made, Place, column_value, no_value
 from lakehouse.viewdefinition.items import SEVERAL
 from lakehouse.viewdefinition.paths import Paths
 from lakehouse.viewdefinition.syntax import PathError, parse
-from lakehouse.viewdefinition.value import CHOICE, COMPLEX, MOMENTS, Scope, Value, simple
+from lakehouse.viewdefinition.value import (
+    CHOICE,
+    COMPLEX,
+    MOMENTS,
+    Scope,
+    Value,
+    is_plain,
+    simple,
+)
 from lakehouse.viewdefinition.view import Select
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -122,16 +130,10 @@ def _columns(select: Select, scope: Scope, rows: Rows, active: str) -> Iterator[
 
 
 def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope, str]:
-    path = str(select.each)
     paths = rows.paths
-    with Place(paths, f"{select.place}.{'forEachOrNull' if select.or_null else 'forEach'}", path):
-        found = paths.evaluate(parse(path), scope)
-        if found.kind == CHOICE:
-            raise PathError(f"which type has {found.type}?", 1, hint=f"{found.type}.ofType(…)")
-        if select.repeats() and found.kind == COMPLEX and found.node and not found.node.raw:
-            paths.items.raw.add(
-                found.node.path
-            )  # compiled anew, with the texts of these items at hand
+    found = _looped(select, scope, rows)
+    if select.repeats() and found.kind == COMPLEX and found.node and not found.node.raw:
+        paths.items.raw.add(found.node.path)  # compiled anew, with the texts of these items at hand
     source = frozenset({found.node.path}) if found.node else found.paths
     rows.rows |= source | found.deciders
     is_counted = select.asks_index()
@@ -141,6 +143,7 @@ def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope,
         and not found.clean
         and not is_counted
         and not select.or_null
+        and not paths.items.is_sparse(found)
     )
     items = found.sql if late else paths.items.listed(found)
     name, index = _unnest(rows, items, active, or_null=select.or_null, is_counted=is_counted)
@@ -150,6 +153,17 @@ def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope,
     inside, text = _focus(found, name, index, rows)
     there = f"({name} is not null)" if select.or_null else scope.there
     return replace(inside, there=there, counted=scope.there), text
+
+
+def _looped(select: Select, scope: Scope, rows: Rows) -> Value:
+    """What a select loops over."""
+    path = str(select.each)
+    place = f"{select.place}.{'forEachOrNull' if select.or_null else 'forEach'}"
+    with Place(rows.paths, place, path):
+        found = rows.paths.evaluate(parse(path), scope)
+        if found.kind == CHOICE:
+            raise PathError(f"which type has {found.type}?", 1, hint=f"{found.type}.ofType(…)")
+    return found
 
 
 def _unnest(
@@ -260,7 +274,7 @@ def _leads_nowhere(path: str, focus: Value) -> bool:
 
 def _union(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> Iterator[Made]:
     branch = rows.name("b")
-    numbers = str(list(range(len(select.union))))
+    numbers = _branches(select, scope, rows)
     if active != "true":
         numbers = f"case when {active} then {numbers} else [0] end"
     rows.unnest(numbers, branch)
@@ -270,6 +284,21 @@ def _union(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> 
         made.append(list(select_rows(inner, scope, rows, text, mine)))
     for columns in zip(*made, strict=True):
         yield _merged(select, columns, branch)
+
+
+def _branches(select: Select, scope: Scope, rows: Rows) -> str:
+    """SQL of the list of branches that may have rows: one that loops over a list which is at hand
+    and empty has none."""
+    waits = {}
+    for number, inner in enumerate(select.union):
+        if inner.each is not None and not inner.or_null:
+            found = _looped(inner, scope, rows)
+            if found.many and is_plain(found.sql):
+                waits[number] = f"coalesce(len({found.sql}), 0) > 0"
+    numbers = list(range(len(select.union)))
+    if not waits:
+        return str(numbers)
+    return f"list_where({numbers}, [{', '.join(waits.get(n, 'true') for n in numbers)}])"
 
 
 def _merged(select: Select, columns: tuple[Made, ...], branch: str) -> Made:

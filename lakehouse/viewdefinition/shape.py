@@ -1,12 +1,13 @@
 """The parts of a resource that a view reads: a tree, and the shape that takes them out of JSON.
 
-Every leaf is taken as JSON text, which tells a string from a number. An element whose own presence
-matters is taken with all that it may have inside, because what json_transform gives for a wrong
-shape (a text where an object should be) looks like an object without contents.
+A leaf is taken as JSON text, which tells a string from a number; without its quotes where nothing
+but a string can pass for what the view wants of it. An element whose own presence matters is taken
+with all that it may have inside, because what json_transform gives for a wrong shape (a text where
+an object should be) looks like an object without contents.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +17,13 @@ from lakehouse.viewdefinition import elements
 @dataclass(slots=True, eq=False)
 class Node:
     """One element that is read: of which FHIR type, whether it repeats, and where it stands in
-    JSON."""
+    JSON; `raw` is kept as JSON text, and the text of a `is_bare` leaf has no quotes."""
 
     type: str
     is_list: bool
     path: str
     raw: bool = False
+    is_bare: bool = False
     children: dict[str, "Node"] = field(default_factory=dict)
 
     @property
@@ -36,11 +38,12 @@ class Node:
             self.children[key] = Node(kind, is_list, path)
         return self.children[key]
 
-    def contents(self) -> list[str]:
-        """Every key that an element of this type may have, each now read; those read before come
-        first."""
+    def contents(self, *, but: Collection[str] = ()) -> list[str]:
+        """Every key that an element of this type may have, but these, each now read; those read
+        before come first."""
         for key, kind, is_list in self._known():
-            self.child(key, kind, is_list=is_list)
+            if key not in but:
+                self.child(key, kind, is_list=is_list)
         return list(self.children)
 
     def keys(self, *, lists: bool) -> list[str]:
@@ -60,7 +63,7 @@ class Node:
     def shape(self) -> Any:
         """What json_transform is to take out."""
         if self.raw or not self.children:
-            inside: Any = "JSON"
+            inside: Any = "VARCHAR" if self.is_bare else "JSON"
         else:
             inside = {key: child.shape() for key, child in self.children.items()}
         return [inside] if self.is_list else inside

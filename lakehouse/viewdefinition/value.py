@@ -18,8 +18,13 @@ TEXTS = ("string", "date", "dateTime", "time")
 _PLAIN = re.compile(r"""[\w."]+|\(?'[^']*'\)?|\(-?\d+\)""")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _ITEM = re.compile(r"\bx\d+\b")
-_LAMBDA = re.compile(r"\blambda (x\d+):")
+_LAMBDA = re.compile(r"\blambda (x\d+(?:, x\d+)?):")
 _NAMED = re.compile(r"\b_v\d+\b")
+_READ_TEXT = {
+    "date": "fhirpath_text_date({0}, {1})",
+    "dateTime": "fhirpath_text_datetime({0}, {1})",
+    "instant": "fhirpath_text_instant({0})",
+}
 _READ = {
     "boolean": "fhirpath_boolean({0})",
     "integer": "fhirpath_integer({0})",
@@ -41,9 +46,10 @@ class Value:
     list, without nulls where its items are simple. `kind` is boolean, integer, decimal, string,
     date, dateTime, time, complex or choice. A complex value that is not `clean` may hold what is no
     object; see Node. `head` is SQL of its first item, right where that is present, and `lists` are
-    those whose first items led there. `guarded` says that nothing true can come of it where the
-    focus has no contents. `paths` are the JSON paths that the value is made of, `deciders` those
-    that only decide which.
+    those whose first items led there. `trail` are the keys that lead to it from the resource, where
+    it is all that stands there. `guarded` says that nothing true can come of it where the focus has
+    no contents. `paths` are the JSON paths that the value is made of, `deciders` those that only
+    decide which.
     """
 
     sql: str
@@ -57,13 +63,14 @@ class Value:
     head: str = ""
     lists: tuple[str, ...] = ()
     origin: "tuple[Value, str] | None" = None
-    options: tuple["Value", ...] = ()
+    trail: tuple[str, ...] | None = None
     paths: frozenset[str] = field(default_factory=frozenset)
     deciders: frozenset[str] = field(default_factory=frozenset)
 
     def like(self, sql: str, **more: Any) -> "Value":
         """The same type and sources, other SQL; where it came from is forgotten."""
-        return replace(self, **{"sql": sql, "head": "", "lists": (), "origin": None, **more})
+        forgotten = {"head": "", "lists": (), "origin": None, "trail": None}
+        return replace(self, **{"sql": sql, **forgotten, **more})
 
     def seen(self, *others: "Value") -> "Value":
         """The same value, decided by what these others were read from as well."""
@@ -96,16 +103,36 @@ def read_leaf(raw: str, type_name: str, *, as_text: bool = False) -> str:
     return _READ.get(type_name, "fhirpath_string({0})").format(raw)
 
 
+def read_text(text: str, type_name: str, path: str) -> str:
+    """The same for a leaf at a path of the resource that was taken without its quotes."""
+    is_string = f"json_type(resource, {quoted(path)}) = 'VARCHAR'"
+    return _READ_TEXT.get(type_name, "{0}").format(text, is_string)
+
+
 def is_text(raw: str, text: str) -> str:
     """SQL that tells whether the JSON text of a leaf is that of this string."""
     return f"{raw} = {quoted(json.dumps(text, ensure_ascii=False))}"
+
+
+def is_only_text(text: str) -> bool:
+    """True for a string that no other JSON value looks like once its quotes are gone."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return True
+    return False
+
+
+def is_plain(sql: str) -> bool:
+    """True for a column, a part of one, and a constant."""
+    return _PLAIN.fullmatch(sql) is not None
 
 
 def _is_of_row(sql: str) -> bool:
     """True for what can be a column of the rows: it names no item of a list around it, and does
     not fail, which it may do only where it is asked for."""
     bare = _TEXT.sub("", sql)
-    inner = set(_ITEM.findall(bare)) - set(_LAMBDA.findall(bare))
+    inner = set(_ITEM.findall(bare)) - set(", ".join(_LAMBDA.findall(bare)).split(", "))
     return not inner and "_w." not in bare and "error(" not in bare
 
 
@@ -156,7 +183,7 @@ class Names:
 
     def once(self, sql: str, made: Callable[[str], str]) -> str:
         """What is made of a value that is named more than once: it is worked out once."""
-        if _PLAIN.fullmatch(sql):
+        if is_plain(sql):
             return made(sql)
         if _is_of_row(sql):
             return made(self._column(sql))
@@ -180,6 +207,11 @@ class Names:
             }
             self.waiting = {name: self.waiting[name] for name in self.waiting if name not in ready}
             yield ready
+
+    def only_at(self, items: str, passes: Callable[[str, str], str]) -> str:
+        """The items of a list that pass; it is told where they stand, from 1."""
+        name, place = self.new(), self.new()
+        return f"list_filter({items}, lambda {name}, {place}: {passes(name, place)})"
 
     def present(self, items: str) -> str:
         """The items of a list that are not null."""
