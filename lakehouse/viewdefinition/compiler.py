@@ -16,7 +16,7 @@ from lakehouse.viewdefinition.paths import Paths
 from lakehouse.viewdefinition.rows import Rows, select_rows
 from lakehouse.viewdefinition.shape import Node
 from lakehouse.viewdefinition.syntax import PathError, parse
-from lakehouse.viewdefinition.value import COMPLEX, Scope, Value, member, quoted
+from lakehouse.viewdefinition.value import COMPLEX, Scope, Value, quoted
 from lakehouse.viewdefinition.view import View, read_view
 
 ENVELOPE = (
@@ -86,8 +86,7 @@ def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     ]
     rows.sql = _base(view, paths, relation, node)
     if not paths.in_lake:
-        leaf = node.child("resourceType", "code", is_list=False)
-        is_kind = paths.items.is_string(member("_r", "resourceType"), leaf, view.resource)
+        is_kind = paths.items.is_string("_r", node, "resourceType", view.resource)
         conditions = [is_kind, *conditions]
     rows.condition = " and ".join(conditions)
     made = list(select_rows(view.select, scope, rows, _TEXT, "true"))

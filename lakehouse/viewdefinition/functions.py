@@ -13,7 +13,6 @@ from lakehouse.viewdefinition.value import (
     TEXTS,
     Scope,
     Value,
-    member,
     quoted,
     simple,
 )
@@ -109,10 +108,10 @@ def _of_type(paths: "Paths", of: Value, told: Call, scope: Scope) -> Value:
         return of
     if not elements.is_a(kind, of.type) or not elements.is_resource(kind) or of.node is None:
         raise PathError(f"{of.type or of.kind} is never of type {kind}", told.at)
-    leaf = of.node.child("resourceType", "code", is_list=False)
+    node = of.node
 
     def is_kind(item: str) -> str:
-        return paths.items.is_string(member(item, "resourceType"), leaf, kind)
+        return paths.items.is_string(item, node, "resourceType", kind)
 
     if not of.many:
         sql = f"case when {is_kind(of.sql)} then {of.sql} end"
@@ -138,9 +137,8 @@ def _extension(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
     node = found.node
     if node is None:
         raise PathError("nothing here has extensions", told.at)
-    leaf = node.child("url", "uri", is_list=False)
     sql = paths.items.names.only(
-        found.sql, lambda item: paths.items.is_string(member(item, "url"), leaf, url.text)
+        found.sql, lambda item: paths.items.is_string(item, node, "url", url.text)
     )
     return replace(found.like(sql, clean=True), deciders=found.deciders | {f"{node.path}.url"})
 

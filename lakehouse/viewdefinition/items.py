@@ -127,11 +127,13 @@ class Items:
             return self.navigate(of, "reference", at)
         return self._child(of, "reference", "string", False, _KEY)
 
-    def is_string(self, sql: str, node: Node, text: str) -> str:
-        """SQL that tells whether a leaf is this string; only where it stands for other things as
-        well its quotes are looked at."""
-        is_bare = self._is_bare(node, is_only_text(text))
-        return f"{sql} = {quoted(text)}" if is_bare else is_text(sql, text)
+    def is_string(self, item: str, node: Node, key: str, text: str) -> str:
+        """SQL that tells whether an item, a struct or still JSON, has this string at a key that
+        holds a code or a URI."""
+        leaf = node.child(key, "code", is_list=False)
+        is_bare = self._is_bare(leaf, is_only_text(text) and not node.raw)
+        found = member(item, key)
+        return f"{found} = {quoted(text)}" if is_bare else is_text(found, text)
 
     def _is_bare(self, node: Node, is_told: bool) -> bool:
         """Whether a leaf is taken without quotes, as it is where all that is wanted of it tells a
