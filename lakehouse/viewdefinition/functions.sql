@@ -9,6 +9,18 @@ create macro fhirpath_string(value) as
     else substr(value, 2, length(value) - 2)
   end;
 
+-- Whether a value that was taken without quotes may be no string: it looks like a number, true, false, a list or an
+-- object.
+create macro fhirpath_is_doubtful(value) as
+  case
+    when value >= '-' and value < ':' then regexp_full_match(value, '-?[0-9][0-9.+eE-]*|-[Ii].*')
+    else (value >= '[' and value < '\') or (value >= '{' and value < '|')
+      or value in ('true', 'false', 'NaN', 'Infinity', 'nan', 'inf', 'NAN', 'INF', 'Inf', 'infinity')
+  end;
+
+create macro fhirpath_text(value, is_string) as
+  case when fhirpath_is_doubtful(value) then case when is_string then value end else value end;
+
 -- Whether a JSON text is an object with something at one of these paths, or a list at one of those.
 create macro fhirpath_has_any(value, single, lists) as
   len(list_filter(json_extract(value, single), lambda part: part <> 'null')) > 0
@@ -26,7 +38,8 @@ create macro fhirpath_decimal_text(value) as
 -- A reader writes -Infinity for what is beyond a double.
 create macro fhirpath_decimal(value) as
   case
-    when ascii(value) between 45 and 57 then nullif(try_cast(value as double), cast('-inf' as double))
+    when ascii(value) between 48 and 57 then try_cast(value as double)
+    when ascii(value) = 45 then nullif(try_cast(value as double), cast('-inf' as double))
     when starts_with(value, '{"$":"')
       then nullif(nullif(try_cast(substr(value, 7, length(value) - 8) as double), cast('inf' as double)), cast('-inf' as double))
   end;
@@ -72,8 +85,8 @@ create macro fhirpath_instant(value) as
 -- value is a string.
 create macro fhirpath_text_dated(value, clock, is_string) as
   case
+    when length(value) > 4 and regexp_full_match(value, fhirpath_early(clock)) then value
     when length(value) = 4 then case when regexp_full_match(value, fhirpath_year()) and is_string then value end
-    when regexp_full_match(value, fhirpath_early(clock)) then value
     when regexp_full_match(value, fhirpath_late(clock)) and try_cast(left(value, 10) as date) is not null then value
   end;
 
@@ -84,7 +97,12 @@ create macro fhirpath_text_datetime(value, is_string) as
   fhirpath_text_dated(value, '(?:' || fhirpath_clock() || ')?', is_string);
 
 create macro fhirpath_text_instant(value) as
-  case when length(value) > 18 then fhirpath_text_dated(value, fhirpath_clock(), false) end;
+  case
+    when regexp_full_match(value, fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])' || fhirpath_clock())
+      then value
+    when regexp_full_match(value, fhirpath_late(fhirpath_clock())) and try_cast(left(value, 10) as date) is not null
+      then value
+  end;
 
 create macro fhirpath_time(value) as
   case
@@ -104,8 +122,8 @@ create macro fhirpath_parsed_reference_id(reference, target) as
 -- The same for one type. The first case is the usual one, and several times as fast as a regular expression.
 create macro fhirpath_reference_id(reference, target) as
   case
-    when starts_with(reference, target || '/') and length(reference) > length(target) + 1
-      and not contains(substr(reference, length(target) + 2), '/') and not contains(reference, '#')
+    when starts_with(reference, target || '/') and reference <> target || '/'
+      and not (reference like target || '/%/%') and not contains(reference, '#')
       then substr(reference, length(target) + 2)
     else fhirpath_parsed_reference_id(reference, target)
   end;

@@ -1,7 +1,7 @@
 """What a view takes out of JSON, and the items of a value: navigation by R4's types, and what one
 item means."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,8 +24,12 @@ from lakehouse.viewdefinition.value import (
 
 SEVERAL = "several values where the view takes one"
 
-_DIGITS, _KEY = "digits", "key"
-"""What a leaf is wanted for, if not its value: its digits as sent, a key out of a reference."""
+_DIGITS, _KEY, _AGAIN = "digits", "key", "again"
+"""What a leaf is wanted for, if not its value: its digits as sent, a key out of a reference, or to
+see its quotes."""
+
+_NUMBERS = {"Coding.code", "Identifier.value", "ContactPoint.value", "Address.postalCode"}
+"""Strings that often look like a number: without their quotes each would be a doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,34 +171,40 @@ class Items:
         )
 
     def _leaf(self, of: Value, node: Node, key: str, wish: str, where: dict[str, Any]) -> Value:
-        kind = elements.kind_of(node.type)
-        as_text = wish == _DIGITS and kind == "decimal"
-        is_placed = kind in MOMENTS and where["trail"] is not None and "[*]" not in node.path
-        is_bare = self._is_bare(node, wish == _KEY or is_placed)
+        as_text = wish == _DIGITS and elements.kind_of(node.type) == "decimal"
+        where |= {"paths": frozenset({node.path}), "as_text": as_text}
+        is_word = _is_word(of.type, key, node) and where["trail"] is not None
+        is_date = _is_date(node) and where["trail"] is not None
+        is_bare = wish != _AGAIN and self._is_bare(node, wish == _KEY or is_word or is_date)
 
         def read(raw: str) -> str:
             if is_bare:
-                return read_text(raw, node.type, node.path)
+                return raw if wish == _KEY else read_text(raw, node.type, _first_at(node))
             return read_leaf(raw, node.type, as_text=as_text)
 
-        head = self.names.once(self._head(of, key, node.is_list), read)
-        if of.many and not node.is_list:
-            inside = self.names.each(of.sql, lambda item: read(member(self._struct(of, item), key)))
-        elif node.is_list:
-            inside = self.names.each(self._member_list(of, key), read)
-        else:
+        kind = elements.kind_of(node.type)
+        if not of.many and not node.is_list:
             sql = self.names.once(member(self._struct(of, of.sql), key), read)
-            return Value(sql, kind, paths=frozenset({node.path}), as_text=as_text, **where)
-        return Value(
-            self.names.present(inside),
-            kind,
-            many=True,
-            head=head,
-            lists=self._lists(of, key, node.is_list),
-            paths=frozenset({node.path}),
-            as_text=as_text,
-            **where,
-        )
+            return Value(sql, kind, **where)
+        if is_bare and is_word and wish != _KEY:
+            sql = self._words(self._leaves(of, node, key, str), where["trail"])
+        else:
+            sql = self.names.present(self._leaves(of, node, key, read))
+        if wish != _AGAIN:
+            where["head"] = self.names.once(self._head(of, key, node.is_list), read)
+        return Value(sql, kind, many=True, lists=self._lists(of, key, node.is_list), **where)
+
+    def _leaves(self, of: Value, node: Node, key: str, read: Callable[[str], str]) -> str:
+        if node.is_list:
+            return self.names.each(self._member_list(of, key), read)
+        return self.names.each(of.sql, lambda item: read(member(self._struct(of, item), key)))
+
+    def _words(self, words: str, trail: tuple[str, ...]) -> str:
+        """The strings among what was taken without quotes; where one might be something else, the
+        resource is read again with them."""
+        doubtful = self.names.only(words, lambda word: f"fhirpath_is_doubtful({word})")
+        again = self._again(trail).sql
+        return f"case when len({doubtful}) > 0 then {again} else {self.names.present(words)} end"
 
     def _member_list(self, of: Value, key: str) -> str:
         if not of.many:
@@ -262,7 +272,7 @@ class Items:
             return _any_there(item, sorted(asked))
 
         def sifted(is_doubtful: str) -> str:
-            others = self._others(value)
+            others = self._again(value.trail or ())
             rest = others.node.contents(but=asked) if others.node else []
             again = f"case when {is_doubtful} then {others.sql} end"
             kept = self.names.once(
@@ -277,15 +287,16 @@ class Items:
         lacking = self.names.only(items, lambda item: f"not {is_told(item)}")
         return self.names.once(f"coalesce(len({lacking}), 0) > 0", sifted)
 
-    def _others(self, value: Value) -> Value:
-        """The same list, read from the resource once more to take other keys of its items."""
+    def _again(self, trail: tuple[str, ...]) -> Value:
+        """What is at these keys, read from the resource once more: a leaf with its quotes, an
+        element to take other keys of it."""
         node = self.roots[0]
         other = self.root(node.type, "$")
         sql = self.opened("resource", other)
         found = Value(sql, COMPLEX, node.type, node=other, trail=())
-        for key in value.trail or ():
+        for key in trail:
             node = node.children[key]
-            found = self._child(found, key, node.type, node.is_list, "")
+            found = self._child(found, key, node.type, node.is_list, _AGAIN)
         return found
 
     def _is_there(self, value: Value, item: str) -> str:
@@ -332,6 +343,22 @@ class Items:
             return one
         there = self._is_there(one, one.sql)
         return one.like(f"case when {there} then true end", kind="boolean", type="", node=None)
+
+
+def _is_word(type_name: str, key: str, node: Node) -> bool:
+    """True for a string that hardly ever looks like something else once its quotes are gone."""
+    is_number = key == "id" or f"{type_name}.{key}" in _NUMBERS
+    return elements.kind_of(node.type) == "string" and not is_number
+
+
+def _is_date(node: Node) -> bool:
+    """True for a date at one place, which only as a year looks like a number."""
+    return elements.kind_of(node.type) in MOMENTS and "[*]" not in node.path
+
+
+def _first_at(node: Node) -> str:
+    """The JSON path of the first of a leaf."""
+    return node.path.replace("[*]", "[0]")
 
 
 def _wish(as_text: bool) -> str:

@@ -106,7 +106,7 @@ def read_leaf(raw: str, type_name: str, *, as_text: bool = False) -> str:
 def read_text(text: str, type_name: str, path: str) -> str:
     """The same for a leaf at a path of the resource that was taken without its quotes."""
     is_string = f"json_type(resource, {quoted(path)}) = 'VARCHAR'"
-    return _READ_TEXT.get(type_name, "{0}").format(text, is_string)
+    return _READ_TEXT.get(type_name, "fhirpath_text({0}, {1})").format(text, is_string)
 
 
 def is_text(raw: str, text: str) -> str:
