@@ -9,17 +9,19 @@ create macro fhirpath_string(value) as
     else substr(value, 2, length(value) - 2)
   end;
 
--- Whether a value that was taken without quotes may be no string: it looks like a number, true, false, a list or an
--- object.
+-- Whether a value that was taken without quotes may be no string: it looks like a number (signs and digits stand
+-- before 58), a list, an object, true or false. Where it does, it is asked whether it is one.
 create macro fhirpath_is_doubtful(value) as
-  case
-    when value >= '-' and value < ':' then regexp_full_match(value, '-?[0-9][0-9.+eE-]*|-[Ii].*')
-    else (value >= '[' and value < '\') or (value >= '{' and value < '|')
-      or value in ('true', 'false', 'NaN', 'Infinity', 'nan', 'inf', 'NAN', 'INF', 'Inf', 'infinity')
-  end;
+  ascii(value) < 58 or ascii(value) in (91, 123) or value in ('true', 'false', 'NaN', 'Infinity', 'nan', 'inf');
 
 create macro fhirpath_text(value, is_string) as
-  case when fhirpath_is_doubtful(value) then case when is_string then value end else value end;
+  case
+    when fhirpath_is_doubtful(value) then case
+      when ascii(value) < 58 and try_cast(value as double) is null then value
+      when is_string then value
+    end
+    else value
+  end;
 
 -- Whether a JSON text is an object with something at one of these paths, or a list at one of those.
 create macro fhirpath_has_any(value, single, lists) as
@@ -86,7 +88,7 @@ create macro fhirpath_instant(value) as
 create macro fhirpath_text_dated(value, clock, is_string) as
   case
     when length(value) > 4 and regexp_full_match(value, fhirpath_early(clock)) then value
-    when length(value) = 4 then case when regexp_full_match(value, fhirpath_year()) and is_string then value end
+    when length(value) = 4 then case when regexp_full_match(value, '\d{4}') and value <> '0000' and is_string then value end
     when regexp_full_match(value, fhirpath_late(clock)) and try_cast(left(value, 10) as date) is not null then value
   end;
 

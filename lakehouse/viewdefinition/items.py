@@ -187,7 +187,8 @@ class Items:
             sql = self.names.once(member(self._struct(of, of.sql), key), read)
             return Value(sql, kind, **where)
         if is_bare and is_word and wish != _KEY:
-            sql = self._words(self._leaves(of, node, key, str), where["trail"])
+            where["again"] = self._again(where["trail"]).sql
+            sql = self._words(self._leaves(of, node, key, str), where["again"])
         else:
             sql = self.names.present(self._leaves(of, node, key, read))
         if wish != _AGAIN:
@@ -199,11 +200,10 @@ class Items:
             return self.names.each(self._member_list(of, key), read)
         return self.names.each(of.sql, lambda item: read(member(self._struct(of, item), key)))
 
-    def _words(self, words: str, trail: tuple[str, ...]) -> str:
+    def _words(self, words: str, again: str) -> str:
         """The strings among what was taken without quotes; where one might be something else, the
         resource is read again with them."""
         doubtful = self.names.only(words, lambda word: f"fhirpath_is_doubtful({word})")
-        again = self._again(trail).sql
         return f"case when len({doubtful}) > 0 then {again} else {self.names.present(words)} end"
 
     def _member_list(self, of: Value, key: str) -> str:
@@ -319,6 +319,7 @@ class Items:
             # the first of each list on the way is the answer, unless it has none and there are
             # others
             several = " or ".join(f"len({listed}) > 1" for listed in value.lists)
+            items = f"({value.again})[1]" if value.again else items
             items = f"coalesce({value.head}, case when {several or 'true'} then {items} end)"
         return value.like(items, many=False, clean=value.kind == COMPLEX)
 
