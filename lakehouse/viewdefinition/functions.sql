@@ -12,7 +12,7 @@ create macro fhirpath_string(value) as
 -- Whether a value that was taken without quotes may be no string: it looks like a number (signs and digits stand
 -- before 58), a list, an object, true or false. Where it does, it is asked whether it is one.
 create macro fhirpath_is_doubtful(value) as
-  ascii(value) < 58 or ascii(value) in (91, 123) or value in ('true', 'false', 'NaN', 'Infinity', 'nan', 'inf');
+  ascii(value) < 58 or ascii(value) in (91, 123) or value in ('true', 'false', 'NaN', 'Infinity');
 
 create macro fhirpath_text(value, is_string) as
   case
