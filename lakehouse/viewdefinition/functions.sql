@@ -62,14 +62,14 @@ create macro fhirpath_clock() as
   'T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))';
 
 create macro fhirpath_early(clock) as
-  fhirpath_year() || '(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1\d|2[0-8])' || clock || ')?)?';
+  '-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1\d|2[0-8])' || clock || ')?';
 
 create macro fhirpath_late(clock) as
   fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:29|30|31)' || clock;
 
 create macro fhirpath_dated(value, clock) as
   case
-    when regexp_full_match(value, '"' || fhirpath_early(clock) || '"') then substr(value, 2, length(value) - 2)
+    when regexp_full_match(value, '"' || fhirpath_year() || '(?:' || fhirpath_early(clock) || ')?"') then substr(value, 2, length(value) - 2)
     when regexp_full_match(value, '"' || fhirpath_late(clock) || '"')
       and try_cast(substr(value, 2, 10) as date) is not null then substr(value, 2, length(value) - 2)
   end;
@@ -87,7 +87,7 @@ create macro fhirpath_instant(value) as
 -- value is a string.
 create macro fhirpath_text_dated(value, clock, is_string) as
   case
-    when length(value) > 4 and regexp_full_match(value, fhirpath_early(clock)) then value
+    when regexp_full_match(value, fhirpath_year() || fhirpath_early(clock)) then value
     when length(value) = 4 then case when regexp_full_match(value, '\d{4}') and value <> '0000' and is_string then value end
     when regexp_full_match(value, fhirpath_late(clock)) and try_cast(left(value, 10) as date) is not null then value
   end;
