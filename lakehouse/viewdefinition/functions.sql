@@ -1,6 +1,7 @@
 -- What compiled ViewDefinitions call. Each macro gives null (FHIRPath's empty) for what it cannot read, never a guess.
 -- DuckDB dialect. A leaf is JSON text as the reader writes it anew, so that a string stands in quotes (34) and no number is
 -- taken for a string nor a string for a number. A number whose digits matter was put in an object before: {"$":"1.50"}.
+-- What has text in its name reads a leaf that was taken without quotes.
 
 create macro fhirpath_string(value) as
   case
