@@ -75,11 +75,26 @@ def _river_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> No
     pulling.add_argument("--full", action="store_true", help="everything, not what has changed")
     about = "Say that what a feed's last complete export lacks is gone; the next load deletes it."
     add("accept-missing", _accept_missing, about).add_argument("feed", metavar="FEED")
+    _decision_verb(add("accept", _accept, "Let a batch be loaded of which much is refused."))
+    _decision_verb(add("leave-out", _leave_out, "Let a batch that waits never be loaded."))
     run = add("run", _run, "Pull, land, load and build in this process, without Airflow.")
     run.add_argument("--feed", action="append", default=[], help="only this feed; repeatable")
     run.add_argument("--table", action="append", default=[], help="only this table; repeatable")
     run.add_argument("--as-of", type=_instant, help="what models take for the present")
     add("govern", _govern, "Compact, vacuum and checkpoint the tables, and store the lineage.")
+
+
+def _decision_verb(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("feed", metavar="FEED")
+    parser.add_argument("batch", metavar="FIRST-LAST", type=_batch, help="as the refusal names it")
+    parser.add_argument("--reason", required=True, help="why; it is kept with your name")
+
+
+def _batch(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{0,17})-([1-9]\d{0,17})", text)
+    if not match:
+        raise argparse.ArgumentTypeError("not a batch like 4-9")
+    return int(match[1]), int(match[2])
 
 
 def _question_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> None:
@@ -208,6 +223,27 @@ def _accept_missing(settings: Settings, told: argparse.Namespace) -> None:
     landed = accept_missing(settings, told.feed)
     said = "accepted" if landed.sequences else "had been accepted"
     say(f"{told.feed}: {said}; the next load deletes what the export lacks")
+
+
+def _accept(settings: Settings, told: argparse.Namespace) -> None:
+    _decide(settings, told, is_accepted=True)
+
+
+def _leave_out(settings: Settings, told: argparse.Namespace) -> None:
+    _decide(settings, told, is_accepted=False)
+
+
+def _decide(settings: Settings, told: argparse.Namespace, *, is_accepted: bool) -> None:
+    from getpass import getuser
+
+    from lakehouse.ingest.decisions import Decision
+    from lakehouse.transform.river import decide_batch
+
+    first, last = told.batch
+    decision = Decision(told.feed, first, last, is_accepted, told.reason, getuser())
+    decide_batch(settings, decision)
+    done = "is loaded with the next run" if is_accepted else "is left out"
+    say(f"{told.feed}: the batch {first}-{last} {done}")
 
 
 def _run(settings: Settings, told: argparse.Namespace) -> None:

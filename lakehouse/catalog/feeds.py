@@ -59,7 +59,7 @@ def _feeds(path: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Feed]]:
             ZoneInfo(stanza["zone"])
         except (ZoneInfoNotFoundError, ValueError):
             raise SpecError(f"{where} has an unknown time zone") from None
-        read = ("settle", "export", "expect")
+        read = ("settle", "export", "expect", "most_refused")
         yield (
             name,
             Feed(
@@ -68,6 +68,7 @@ def _feeds(path: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Feed]]:
                 settle_seconds=_seconds(f"{where} settle", stanza.get("settle", "30 seconds")),
                 export=_export(where, stanza),
                 expect=_expectation(where, stanza),
+                most_refused=_share(f"{where} most_refused", stanza.get("most_refused")),
             ),
         )
 
@@ -130,6 +131,14 @@ def _parsed(where: str, told: Mapping[str, Any]) -> Export:
         most_bytes=_size(f"{where} most", told.get("most", "256 GiB")),
         most_errors=errors,
     )
+
+
+def _share(where: str, told: Any) -> float | None:
+    if told is None:
+        return None
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 1:
+        raise SpecError(f"{where} is not a share", hint="write it like 0.05")
+    return float(told)
 
 
 def _seconds(where: str, text: Any) -> int:

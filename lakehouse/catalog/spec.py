@@ -165,7 +165,8 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One stream of deliveries from one sender."""
+    """One stream of deliveries from one sender. A batch of which a larger share than `most_refused`
+    could not be read waits for a person."""
 
     name: str
     about: str
@@ -177,6 +178,7 @@ class Feed:
     export: Export | None = None
     every: str | None = None
     expect: Expectation | None = None
+    most_refused: float | None = None
     settle_seconds: int = 30
     batch_bytes: int = 128 * 2**20
 

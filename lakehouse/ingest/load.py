@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Any, Self, cast
 
 from lakehouse.catalog.spec import Feed
-from lakehouse.errors import SpecError, StoreError
+from lakehouse.errors import QualityError, SpecError, StoreError
+from lakehouse.ingest.decisions import Decision, decided
 from lakehouse.ingest.landing import LEDGER, object_key
 from lakehouse.ingest.origin import Origin, Parsed, Reader, joined
 from lakehouse.ingest.reconcile import find_complete, reconcile, reconcile_late
@@ -48,7 +49,8 @@ class Batch:
 @dataclass(slots=True)
 class Loaded:
     """What loading did. good + unchanged + quarantined + blank = records. `missing` deletes were
-    made of records that a complete export lacks; nobody sent those."""
+    made of records that a complete export lacks; nobody sent those. `left_out` entries were not
+    read, because a person decided so."""
 
     records: int = 0
     good: int = 0
@@ -56,6 +58,7 @@ class Loaded:
     quarantined: int = 0
     blank: int = 0
     missing: int = 0
+    left_out: int = 0
     tables: dict[str, int] = field(default_factory=dict)
 
 
@@ -72,10 +75,13 @@ def pending(lake: Lake, feed: Feed) -> list[Batch]:
     mark = _mark(lake.find(find_reader(feed).TABLE), feed)
     with engine_for(lake) as engine:
         entries = _entries(engine, lake, feed, mark)
+    # what was decided on stays the batch that it was
+    begins = {place for told in decided(lake, feed.name) for place in (told.first, told.last + 1)}
     batches: list[list[Origin]] = []
     size = 0
     for entry in entries:
-        if not batches or size > feed.batch_bytes or _is_full(batches[-1]):
+        is_whole = not batches or size > feed.batch_bytes or _is_full(batches[-1])
+        if is_whole or entry.sequence in begins:
             batches.append([])
             size = 0
         batches[-1].append(entry)
@@ -95,7 +101,8 @@ def load(lake: Lake, batch: Batch) -> Loaded:
     """Read a batch and commit its rows, what was refused first.
 
     Raises StoreError when an earlier batch of the feed is still to be loaded: the order of
-    deliveries decides which version is current when nothing else does.
+    deliveries decides which version is current when nothing else does. Raises QualityError when
+    more of it would be refused than the feed allows, and nobody has decided on it yet.
     """
     loaded = committed(lambda: _attempt(lake, batch))
     log.info(
@@ -114,38 +121,81 @@ def load(lake: Lake, batch: Batch) -> Loaded:
 def _attempt(lake: Lake, batch: Batch) -> Loaded:
     feed = lake.catalog.feeds[batch.feed]
     reader = find_reader(feed)
-    main, seen = lake.open(reader.TABLE), lake.open(reader.SEEN)
-    refused = lake.open(feed.quarantine)
-    mark = _mark(main, feed)
-    with engine_for(lake) as engine, ExitStack() as stack:
-        waiting = _entries(engine, lake, feed, mark)
+    tables = lake.open(reader.TABLE), lake.open(reader.SEEN), lake.open(feed.quarantine)
+    main = tables[0]
+    with engine_for(lake) as engine:
+        waiting = _entries(engine, lake, feed, _mark(main, feed))
         entries = _due(batch, waiting)
         if not entries:
             return Loaded(tables={reader.TABLE: main.version})
-        engine.attach(main.table, main.version)
-        engine.attach(seen.table, seen.version)
-        arrivals = Arrivals(
-            engine, (reader.TABLE, reader.SEEN), feed.source, [entry.sequence for entry in waiting]
-        )
-        stages = [
-            stack.enter_context(Stage(stored.schema, engine.spill)) for stored in (refused, main)
-        ]
+        answer = _answer(lake, batch)
+        if answer and not answer.is_accepted:
+            return _Commits(feed, entries, Loaded(left_out=len(entries)), []).leave(main)
+        sequences = [entry.sequence for entry in waiting]
+        arrivals = Arrivals(engine, (reader.TABLE, reader.SEEN), feed.source, sequences)
+        return _Loading(lake, engine, feed, entries, arrivals).run(tables, is_decided=bool(answer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """One attempt to load entries, against one snapshot of the tables."""
+
+    lake: Lake
+    engine: Engine
+    feed: Feed
+    entries: list[Origin]
+    arrivals: Arrivals
+
+    def run(self, tables: tuple[Stored, Stored, Stored], *, is_decided: bool) -> Loaded:
+        """Read the entries, judge their records and commit them."""
+        main, seen, refused = tables
+        self.engine.attach(main.table, main.version)
+        self.engine.attach(seen.table, seen.version)
+        with ExitStack() as stack:
+            stages = [
+                stack.enter_context(Stage(stored.schema, self.engine.spill))
+                for stored in (refused, main)
+            ]
+            loaded = self._read(stages)
+            judged = self.arrivals.judge()
+            loaded.unchanged = judged.unchanged
+            loaded.good = loaded.records - loaded.blank - loaded.unchanged - loaded.quarantined
+            if not is_decided:
+                _refuse_too_much(self.feed, self.entries, loaded)
+            commit = _Commits(self.feed, self.entries, loaded, judged.touched)
+            # what was refused commits first: nobody sees a table whose quarantine is still to come
+            commit.append(refused, stages[0].after(commit.mark(refused)))
+            commit.append(seen, self.arrivals.seen(commit.mark(seen), seen.schema))
+            commit.append(main, stages[1].after(commit.mark(main), judged.dropped), is_last=True)
+        return loaded
+
+    def _read(self, stages: list[Stage]) -> Loaded:
+        lake, engine, entries = self.lake, self.engine, self.entries
+        reader = find_reader(self.feed)
         loaded = Loaded()
         with _without_collector():
             read = joined(_read(lake, reader, entries))
             # each is begun when all before it is known
             late = reconcile_late(lake, engine, reader, entries)
             for parsed in chain(read, late, reconcile(lake, engine, reader, entries[-1])):
-                _take_in(parsed, arrivals, stages, loaded)
-        judged = arrivals.judge()
-        loaded.unchanged = judged.unchanged
-        loaded.good = loaded.records - loaded.blank - loaded.unchanged - loaded.quarantined
-        commit = _Commits(feed, entries, loaded, judged.touched)
-        # what was refused commits first: nobody sees a table whose quarantine is still to come
-        commit.append(refused, stages[0].after(commit.mark(refused)))
-        commit.append(seen, arrivals.seen(commit.mark(seen), seen.schema))
-        commit.append(main, stages[1].after(commit.mark(main), judged.dropped), is_last=True)
-    return loaded
+                _take_in(parsed, self.arrivals, stages, loaded)
+        return loaded
+
+
+def _answer(lake: Lake, batch: Batch) -> Decision | None:
+    told = decided(lake, batch.feed)
+    return next((one for one in told if one.first <= batch.first and batch.last <= one.last), None)
+
+
+def _refuse_too_much(feed: Feed, entries: list[Origin], loaded: Loaded) -> None:
+    told = loaded.records - loaded.blank
+    if feed.most_refused is not None and loaded.quarantined > feed.most_refused * told:
+        batch = f"{feed.name} {entries[0].sequence}-{entries[-1].sequence}"
+        raise QualityError(
+            f"{batch}: {loaded.quarantined} of {told} records would be refused, "
+            f"more than {feed.most_refused:.1%}; nothing was loaded",
+            hint=f"decide: `lakehouse accept {batch} --reason …`, or `lakehouse leave-out …`",
+        )
 
 
 def _due(batch: Batch, waiting: list[Origin]) -> list[Origin]:
@@ -205,6 +255,12 @@ class _Commits:
         note = Note(self._marks(stored, is_last=is_last), self._state(rows.count))
         made = stored.append(rows.reader, note) if rows.count else stored.record(note)
         self.loaded.tables[stored.table.name] = made
+
+    def leave(self, stored: Stored) -> Loaded:
+        """Add only the mark: a person decided that these entries are never loaded."""
+        note = Note(self._marks(stored, is_last=True), self._state(0))
+        self.loaded.tables[stored.table.name] = stored.record(note)
+        return self.loaded
 
     def _marks(self, stored: Stored, *, is_last: bool) -> dict[str, int]:
         marks = {f"load/{self.feed.name}": self.entries[-1].sequence}

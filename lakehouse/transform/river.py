@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import LakehouseError, SpecError
+from lakehouse.ingest.decisions import Decision, decide
 from lakehouse.ingest.landing import Landed, deliver, land
 from lakehouse.ingest.load import Loaded, load, pending
 from lakehouse.ingest.receive import Received, receive
@@ -42,6 +43,25 @@ def accept_missing(settings: Settings, feed: str, clock: Clock | None = None) ->
         path = Path(folder, "manifest.json")
         path.write_bytes(manifest)
         return deliver(lake, declared, [path])
+
+
+def decide_batch(
+    settings: Settings,
+    decision: Decision,
+    clock: Clock | None = None,
+) -> None:
+    """Write down what a person says of a batch that waits; raises SpecError where none does."""
+    lake = open_lake(settings, "ingest", clock)
+    declared = _feed(lake, decision.feed)
+    found = [(batch.first, batch.last) for batch in pending(lake, declared)]
+    if (decision.first, decision.last) not in found:
+        told = ", ".join(f"{first}-{last}" for first, last in found)
+        raise SpecError(
+            f"{decision.feed}: no batch {decision.first}-{decision.last} waits",
+            hint=f"waiting: {told or 'none'}",
+        )
+    with running(f"run.decide.{decision.feed}", settings):
+        decide(lake, decision)
 
 
 def pull(settings: Settings, feed: str, *, full: bool = False) -> Received:
@@ -121,6 +141,8 @@ def _ingest(lake: Lake, name: str) -> Iterator[str]:
 
 
 def _counted(name: str, loaded: Loaded) -> str:
+    if loaded.left_out:
+        return f"{name}: {loaded.left_out} files left out, as was decided"
     missing = f"; {loaded.missing} deleted that a complete export lacks" if loaded.missing else ""
     return (
         f"{name}: {loaded.records} records: {loaded.good} good, {loaded.unchanged} unchanged, "
