@@ -131,6 +131,8 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
         answer = _answer(lake, batch)
         if answer and not answer.is_accepted:
             return _Commits(feed, entries, Loaded(left_out=len(entries)), []).leave(main)
+        for stored in tables[:2]:
+            engine.attach(stored.table, stored.version)
         sequences = [entry.sequence for entry in waiting]
         arrivals = Arrivals(engine, (reader.TABLE, reader.SEEN), feed.source, sequences)
         return _Loading(lake, engine, feed, entries, arrivals).run(tables, is_decided=bool(answer))
@@ -149,8 +151,6 @@ class _Loading:
     def run(self, tables: tuple[Stored, Stored, Stored], *, is_decided: bool) -> Loaded:
         """Read the entries, judge their records and commit them."""
         main, seen, refused = tables
-        self.engine.attach(main.table, main.version)
-        self.engine.attach(seen.table, seen.version)
         with ExitStack() as stack:
             stages = [
                 stack.enter_context(Stage(stored.schema, self.engine.spill))
