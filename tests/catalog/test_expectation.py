@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.catalog.expectation import parse_expectation
+from lakehouse.catalog.expectation import Times, parse_expectation
 from lakehouse.errors import SpecError
 
 ZONE = "America/New_York"
@@ -42,6 +42,11 @@ CASES = [
     ("daily by 01:30", "10-31 01:00", "11-01 01:30", "11-01 01:30"),
     ("daily by 07:00", "11-01 00:00", "11-01 07:00", None),
     ("daily by 07:00", None, "03-05 06:59", "03-04 07:00"),
+    ("every 4 hours", "03-03 06:00", "03-03 09:59", None),
+    ("every 4 hours", "03-03 06:00", "03-03 10:00", "03-03 10:00"),
+    ("every 4 hours", "03-03 06:00", "03-07 10:00", "03-03 10:00"),
+    ("every 1 day", "03-07 12:00", "03-08 12:59", None),
+    ("every 90 minutes", None, "03-03 07:10", "03-03 07:00"),
 ]
 
 
@@ -52,6 +57,23 @@ def test_it_is_late_when_nothing_came_in_the_window(
     expected = parse_expectation(told, ZONE)
     missed = expected.missed_since(local(last) if last else None, local(now))
     assert missed == (local(since) if since else None)
+
+
+NEXT = [
+    ("daily by 07:00", "03-03 06:59", "03-03 07:00"),
+    ("daily by 07:00", "03-03 07:00", "03-04 07:00"),
+    ("weekdays from 20:00 by 07:00", "03-06 07:00", "03-09 07:00"),
+    ("Monday by 12:00", "03-02 12:01", "03-09 12:00"),
+    ("every 4 hours", "03-03 08:00", "03-03 10:00"),
+    ("every 4 hours", "03-03 17:00", "03-03 14:00"),
+]
+
+
+@pytest.mark.parametrize(("told", "now", "due"), NEXT)
+def test_the_next_time_is_after_now_and_of_an_interval_after_what_is_missed(
+    told: str, now: str, due: str
+) -> None:
+    assert parse_expectation(told, ZONE).next_due(local("03-03 06:00"), local(now)) == local(due)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +96,7 @@ def test_the_past_is_late_once_and_what_came_in_the_newest_window_is_never_late(
     now: int, before: int, told: str, zone: str
 ) -> None:
     expected, at = parse_expectation(told, zone), datetime.fromtimestamp(now, UTC)
+    assert isinstance(expected, Times)
     last = at - timedelta(minutes=before)
     newest, missed = expected.newest(at), expected.missed_since(last, at)
     assert newest.begins_at < newest.due_at <= at
