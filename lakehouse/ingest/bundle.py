@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import orjson
 
-from lakehouse.ingest.json_text import Refusal
+from lakehouse.ingest.json_text import Refusal, parse, reduce
 
 ID = re.compile(r"[^/|?#\s]{1,255}\Z")
 """An id of a resource; wider than FHIR's, because a record with an odd id is a record."""
@@ -64,20 +64,42 @@ def split(text: bytes) -> Iterator[bytes | Deletion]:
     try:
         parts = _bundle.decode(text).entry
         entries = [_entry.decode(part) for part in parts]
-        texts = [bytes(entry.resource) for entry in entries]
-        heads = [_head.decode(text) if text else None for text in texts]
+        heads = [_head.decode(found) if (found := entry.resource) else None for entry in entries]
     except msgspec.DecodeError:
         raise Refusal("a Bundle of another shape") from None
     if not entries:
         raise Refusal("a Bundle without entries")
     keys = dict(filter(None, map(_key, entries, heads)))
-    for part, entry, head, resource in zip(parts, entries, heads, texts, strict=True):
+    for part, entry, head in zip(parts, entries, heads, strict=True):
         if entry.request and entry.request.method == "DELETE":
             yield _deletion(entry.request, bytes(part))
         elif not head:
             raise Refusal("a Bundle entry without resource")
         elif head.resourceType != _OUTCOME:
-            yield _resolved(_named(resource, entry, head), keys)
+            yield _resolved(_named(bytes(entry.resource), entry, head), keys)
+
+
+def judge_long(text: bytes) -> bool:
+    """True for a Bundle, each entry of which has been judged by itself, as has been what is around
+    them: to judge a long one as a whole takes many times its memory.
+
+    Raises Refusal for what `parse` refuses, and for an entry that is too long; False where a text
+    is no Bundle or no JSON.
+    """
+    try:
+        if _head.decode(text).resourceType != "Bundle":
+            return False
+        parts = _bundle.decode(text).entry
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    around, begin = [], 0
+    for part in map(bytes, parts):
+        parse(reduce(part)[0])
+        place = text.index(part, begin)
+        around.append(text[begin:place])
+        begin = place + len(part)
+    parse(reduce(b"0".join([*around, text[begin:]]))[0])
+    return True
 
 
 def _key(entry: _Entry, head: _Head | None) -> tuple[bytes, bytes] | None:

@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import orjson
 
 LONGEST_TEXT = 16 * 2**20
@@ -19,7 +20,13 @@ LONGEST_STRING = 2**20
 
 _MEMBER = re.compile(rb'"\s*:')
 _SPACED = (b'" ', b'"\n', b'"\t', b'"\r')
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.S)
+"""Possessive: to remember where it could go back to takes memory for every escape."""
+
+_CUT = re.compile(rb"[^\\]{12}(?=[\x00-\x7f\xc0-\xff])", re.S)
+"""Ends where a string may be cut: behind a whole character, and in none of its escapes."""
+
+_PIECE = 2**20
 
 
 class Refusal(Exception):  # noqa: N818 (an outcome of reading, not an error of the program)
@@ -78,25 +85,42 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 
 def reduce(text: bytes) -> tuple[bytes, int]:
     """A text that is too long with its long strings replaced by their hash and size, and how many
-    were. Raises Refusal when it stays too long, and for what is not JSON."""
+    were. Raises Refusal when it stays too long, and where a string that was replaced is none; the
+    rest is judged by who parses what is left. Takes no memory for what it leaves out."""
     if len(text) <= LONGEST_TEXT:
         return text, 0
+    pieces: list[bytes] = []
+    size = begin = 0
+    for found in _STRING.finditer(text):
+        first, last = found.start() + 1, found.end() - 1
+        is_long = last - first > LONGEST_STRING
+        if size + (first if is_long else last) - begin > LONGEST_TEXT:
+            break
+        if is_long:
+            pieces += text[begin : first - 1], _omitted(text, first, last)
+            size += first - begin
+            begin = last + 1
+    if size + len(text) - begin > LONGEST_TEXT:
+        raise Refusal("too long without its long strings" if is_json(text) else "not JSON")
+    return b"".join([*pieces, text[begin:]]), len(pieces) // 2
+
+
+def _omitted(text: bytes, first: int, last: int) -> bytes:
+    """What stands for a string whose content lies between these places."""
+    digest, begin = hashlib.sha256(), first
+    while begin < last:
+        found = _CUT.search(text, begin + _PIECE, last)
+        piece = text[begin : found.end() if found else last]
+        parse(b'"' + piece + b'"')
+        digest.update(piece)
+        begin += len(piece)
+    return f'"omitted:sha256:{digest.hexdigest()}:{last - first}"'.encode()
+
+
+def is_json(text: bytes) -> bool:
+    """True for what looks like JSON, told without making a value of it."""
     try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise Refusal("not JSON") from None
-    omitted = 0
-
-    def shorten(found: re.Match[bytes]) -> bytes:
-        nonlocal omitted
-        size = found.end() - found.start() - 2
-        if size <= LONGEST_STRING:
-            return found[0]
-        omitted += 1
-        digest = hashlib.sha256(memoryview(text)[found.start() + 1 : found.end() - 1])
-        return f'"omitted:sha256:{digest.hexdigest()}:{size}"'.encode()
-
-    short = _STRING.sub(shorten, text)
-    if len(short) > LONGEST_TEXT:
-        raise Refusal("too long without its long strings")
-    return short, omitted
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

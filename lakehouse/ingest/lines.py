@@ -103,8 +103,7 @@ def read_lines(stream: BinaryIO) -> Iterator[Lines]:
     while chunk := source.chunk():
         parts = chunk.split(b"\n")
         if len(parts) > 1:
-            ended = rest.end(parts[0])
-            yield _one(ended, at, rest)
+            yield _one(rest.end(parts[0]), at, rest)
             yield from _numbered(parts[1:-1], at)
             rest = _Rest()
         rest.add(parts[-1])
@@ -135,7 +134,10 @@ class _Rest:
 
     def end(self, part: bytes) -> bytes:
         self.add(part)
-        return b"".join(self._parts)
+        whole = b"".join(self._parts)
+        # whoever reads the line holds it: twice is too much of a long one
+        self._parts.clear()
+        return whole
 
 
 def _one(content: bytes, at: _Position, rest: _Rest, refused: str | None = None) -> Lines:

@@ -2,7 +2,7 @@
 
 import gc
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -21,6 +21,7 @@ from lakehouse.log import get_logger
 from lakehouse.storage.commit import Note, committed
 from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake, Stored
+from lakehouse.storage.memory import give_back
 
 _MOST_OBJECTS = 2000
 
@@ -172,14 +173,12 @@ class _Loading:
     def _read(self, stages: list[Stage]) -> Loaded:
         lake, engine, entries = self.lake, self.engine, self.entries
         reader = find_reader(self.feed)
-        loaded = Loaded()
         with _without_collector():
             read = joined(_read(lake, reader, entries))
             # each is begun when all before it is known
             late = reconcile_late(lake, engine, reader, entries)
-            for parsed in chain(read, late, reconcile(lake, engine, reader, entries[-1])):
-                _take_in(parsed, self.arrivals, stages, loaded)
-        return loaded
+            last = reconcile(lake, engine, reader, entries[-1])
+            return _take_in(chain(read, late, last), self.arrivals, stages)
 
 
 def _answer(lake: Lake, batch: Batch) -> Decision | None:
@@ -226,14 +225,19 @@ def _read(lake: Lake, reader: Reader, entries: list[Origin]) -> Iterator[Parsed]
         collect.read([collect.Dataset(f"landing/{entry.object_id}", bytes=entry.bytes)])
 
 
-def _take_in(parsed: Parsed, arrivals: Arrivals, stages: list[Stage], loaded: Loaded) -> None:
-    for stage, rows in zip(stages, (parsed.refused, parsed.rows), strict=True):
-        stage.add(rows)
-    arrivals.add(parsed.rows)
-    loaded.records += parsed.lines
-    loaded.blank += parsed.blank
-    loaded.quarantined += parsed.refused.num_rows
-    loaded.missing += 0 if parsed.lines else parsed.rows.num_rows
+def _take_in(pieces: Iterable[Parsed], arrivals: Arrivals, stages: list[Stage]) -> Loaded:
+    loaded = Loaded()
+    for parsed in pieces:
+        for stage, rows in zip(stages, (parsed.refused, parsed.rows), strict=True):
+            stage.add(rows)
+        arrivals.add(parsed.rows)
+        loaded.records += parsed.lines
+        loaded.blank += parsed.blank
+        loaded.quarantined += parsed.refused.num_rows
+        loaded.missing += 0 if parsed.lines else parsed.rows.num_rows
+        del parsed, rows  # gone while the next is read: one may hold a long line
+    give_back()  # for the writer, which takes as much as the reader did
+    return loaded
 
 
 @dataclass(frozen=True, slots=True)

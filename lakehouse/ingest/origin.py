@@ -46,8 +46,15 @@ def joined(pieces: Iterable[Parsed]) -> Iterator[Parsed]:
     waiting: list[Parsed] = []
     size = 0
     for piece in pieces:
+        own = piece.rows.nbytes + piece.refused.nbytes
+        if waiting and own > _PIECE_BYTES:
+            # a large one is not copied to join a small one
+            yield _join(waiting)
+            waiting, size = [], 0
         waiting.append(piece)
-        size += piece.rows.nbytes + piece.refused.nbytes
+        size += own
+        # while the next is read, nothing holds this one
+        del piece
         if size > _PIECE_BYTES:
             yield _join(waiting)
             waiting, size = [], 0

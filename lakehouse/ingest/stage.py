@@ -12,7 +12,10 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_MEMORY_BYTES = 96 * 2**20
+_MEMORY_BYTES = 32 * 2**20
+_PIECE_BYTES = 4 * 2**20
+"""Who writes the rows holds some pieces at once, however large they are."""
+
 _NONE = pa.array([], pa.int64())
 
 
@@ -59,7 +62,7 @@ class Stage:
         for counted in pc.value_counts(batch["_sequence"]).to_pylist():
             self._counts[counted["values"]] += counted["counts"]
         self._bytes += batch.nbytes
-        self._batches.append(batch)
+        self._batches += _pieces(batch)
         if self._bytes > _MEMORY_BYTES:
             self._flush()
 
@@ -115,6 +118,12 @@ class Stage:
                 for number in range(stored.num_record_batches):
                     yield stored.get_batch(number)
         yield from self._batches
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    rows = max(1, batch.num_rows * _PIECE_BYTES // max(batch.nbytes, 1))
+    for first in range(0, batch.num_rows, rows):
+        yield batch.slice(first, rows)
 
 
 def _among(places: pa.Int64Array, begin: int, batch: pa.RecordBatch) -> pa.BooleanArray:

@@ -18,6 +18,7 @@ from lakehouse.errors import SpecError
 from lakehouse.settings import Credentials
 from lakehouse.storage.extensions import are_checked, find_extensions, remember_checked
 from lakehouse.storage.lake import Lake, place_of
+from lakehouse.storage.memory import give_back
 from lakehouse.storage.session import Session, clean_errors
 
 WORK = "work"
@@ -54,6 +55,7 @@ class Engine(Session):
         for name in self._shown:
             self.execute(f"drop view if exists {name}")
         self._shown.clear()
+        give_back()
 
     def attach(
         self, table: Table, version: int | None, where: str = "true", *, name: str = ""

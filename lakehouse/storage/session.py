@@ -18,7 +18,8 @@ from lakehouse.errors import PolicyError, SpecError, StoreError
 from lakehouse.settings import Settings
 from lakehouse.viewdefinition.items import SEVERAL
 
-_BATCH_ROWS = 65_536
+_BATCH_ROWS = 8_192
+"""Who writes a stream holds some batches of it at once."""
 _CARET = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.M)
 _SEVERAL = re.compile(rf"Invalid Input Error: ([\w.\[\]]+(?: \w+)?: {SEVERAL})")
 """What a view says of a path that gives several values: its own names, and none of a patient."""
@@ -43,6 +44,8 @@ class Session:
                 # the other half of the slot is for Python, Arrow and the writing of Delta
                 "memory_limit": f"{settings.slot_memory_bytes // 2 // 2**20}MiB",
                 "threads": threads or min(os.cpu_count() or 1, 4),
+                # else it keeps for good what it once took, of which others have need
+                "allocator_background_threads": True,
                 "temp_directory": str(self.spill),
                 "preserve_insertion_order": is_ordered,
                 "autoinstall_known_extensions": False,

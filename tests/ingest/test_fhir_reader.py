@@ -132,6 +132,88 @@ def test_of_a_line_that_is_too_long_the_long_strings_are_kept_by_hash_and_size(
     assert read(long.replace("A", "C", 1).encode())[0]["content_hash"] != row["content_hash"]
 
 
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is 16 MiB and 1 MiB, is 200 and 50 bytes."""
+    for module in (json_text, fhir):
+        monkeypatch.setattr(module, "LONGEST_TEXT", 200)
+    monkeypatch.setattr(json_text, "LONGEST_STRING", 50)
+    monkeypatch.setattr(json_text, "_PIECE", 20)
+
+
+LONG = "x" * 60
+BASIC = '{"resourceType":"Basic","id":"b","x":"%s","y":"%s"}'
+FAULTS = [
+    (BASIC % (LONG, "y" * 200), None),
+    (BASIC % (LONG + "\\ud83d\\ude00" * 20 + "\\n" * 30, LONG + "é😀" * 20), None),
+    (BASIC % (LONG, LONG + "\\q" + LONG), "not JSON"),
+    (BASIC % (LONG, LONG + "\\ud83d" + LONG), "not JSON"),
+    (BASIC % (LONG, LONG + "\t" + LONG), "not JSON"),
+    (BASIC % (LONG, LONG * 2) + "}", "not JSON"),
+    (BASIC % (LONG, LONG * 2) + '"', "not JSON"),
+    (
+        '{"resourceType":"Basic","id":"b","x":[' + "1.50," * 50 + "2]}",
+        "too long without its long strings",
+    ),
+    ('{"resourceType":"Basic","id":"b","x":[' + "1.50," * 50 + "]}", "not JSON"),
+    ('{"id":"b","id":"c","x":"' + LONG * 3 + '"}', "duplicate keys"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), FAULTS)
+def test_a_line_that_is_too_long_is_judged_as_strictly_as_any(
+    short_limits: None, line: str, reason: str | None
+) -> None:
+    assert len(line) > json_text.LONGEST_TEXT
+    (parsed,) = fhir.read(io.BytesIO(line.encode()), ORIGIN)
+    assert parsed.refused["reason"].to_pylist() == ([reason] if reason else [])
+    assert parsed.rows.num_rows == (0 if reason else 1)
+
+
+def test_text_that_is_not_utf8_is_none_of_json_however_long(short_limits: None) -> None:
+    line = (BASIC % (LONG, LONG * 3)).encode().replace(b"y" * 5, b"\xff" * 5)
+    broken = line[:-20] + b"\xff" + line[-20:]
+    (parsed,) = fhir.read(io.BytesIO(broken), ORIGIN)
+    assert parsed.refused["reason"].to_pylist() == ["not JSON"]
+
+
+ENTRY = '{"fullUrl":"urn:uuid:%d","resource":{"resourceType":"Basic","id":"b%d","v":1.50%s}}'
+BUNDLE = '{"resourceType":"Bundle", "entry":[ %s ,%s], "type":"batch"}'
+POINTER = ',"subject":{"reference":"urn:uuid:1"}'
+
+
+def test_a_bundle_that_is_too_long_gives_its_resources_like_any(short_limits: None) -> None:
+    entries = [ENTRY % (number, number, POINTER) for number in range(9)]
+    sent = BUNDLE % (" , ".join(entries), ENTRY % (9, 9, f',"x":"{LONG * 4}"'))
+    rows = read(sent.encode())
+    assert [row["resource_id"] for row in rows] == [f"north/b{number}" for number in range(10)]
+    assert rows[0]["resource"] == (
+        '{"resourceType":"Basic","id":"b0","v":1.50,"subject":{"reference":"Basic/b1"}}'
+    )
+    assert [row["_omitted"] for row in rows] == [0] * 9 + [1]
+
+
+@pytest.mark.parametrize(
+    ("last", "behind", "reason"),
+    [
+        (ENTRY % (9, 9, ',"v":2'), "", "duplicate keys"),
+        (ENTRY % (9, 9, ',"x":[1,]'), "", "not JSON"),
+        (ENTRY % (9, 9, ',"x":[' + "1.50," * 50 + "2]"), "", "too long without its long strings"),
+        (ENTRY % (9, 9, ""), ',"entry":[]', "too long without its long strings"),
+        (ENTRY % (9, 9, ""), ',"type":"batch","type":"batch"', "duplicate keys"),
+        (ENTRY % (9, 9, "") + "," + ENTRY[:-1] % (10, 9, ""), "", "not JSON"),
+        ('{"request":{"method":"GET"}}', "", "a Bundle entry without resource"),
+    ],
+)
+def test_a_bundle_that_is_too_long_is_judged_as_strictly_as_any(
+    short_limits: None, last: str, behind: str, reason: str
+) -> None:
+    entries = ",".join(ENTRY % (number, number, POINTER) for number in range(9))
+    sent = (BUNDLE % (entries, last)).replace(', "type":"batch"', behind)
+    (parsed,) = fhir.read(io.BytesIO(sent.encode()), ORIGIN)
+    assert parsed.refused["reason"].to_pylist() == [reason]
+
+
 texts = st.recursive(
     st.none()
     | st.booleans()

@@ -16,12 +16,11 @@ from itertools import accumulate, chain, repeat
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import msgspec
-import orjson
 import pyarrow as pa
 
-from lakehouse.ingest.bundle import ID, TYPE, Deletion, split
+from lakehouse.ingest.bundle import ID, TYPE, Deletion, judge_long, split
 from lakehouse.ingest.instant import read_instant
-from lakehouse.ingest.json_text import LONGEST_TEXT, Refusal, parse, reduce
+from lakehouse.ingest.json_text import LONGEST_TEXT, Refusal, is_json, parse, reduce
 from lakehouse.ingest.lines import LONGEST_LINE, Lines, read_lines
 from lakehouse.ingest.origin import Origin, Parsed
 
@@ -121,41 +120,47 @@ class _Block:
 
 def read(stream: BinaryIO, origin: Origin) -> Iterator[Parsed]:
     """Yield the resources and the refused records of an object, some MiB at a time."""
-    for lines in _documents(read_lines(stream)):
-        block = _read_lines(lines)
-        yield Parsed(
-            _rows(block.rows, origin), _refused(block.refused, origin), block.lines, block.blank
-        )
+    # no name here holds a block while the next is read: a line may be long
+    yield from map(_parsed, _documents(read_lines(stream)), repeat(origin))
 
 
 def _documents(blocks: Iterator[Lines]) -> Iterator[Lines]:
     """The same lines, or the one document that they are together."""
-    first = next(blocks, None)
-    if first is None:
+    if not (first := next(blocks, None)):
         return
-    held = [first]
-    if not first.refused and first.contents[0].strip() in (b"{", b"["):
-        size = 0
-        for lines in blocks:
-            held.append(lines)
-            size += sum(map(len, lines.contents))
-            if lines.refused or size > LONGEST_LINE:
-                break
-        else:
-            document = b"\n".join(chain.from_iterable(lines.contents for lines in held))
-            if _is_json(document):
-                yield Lines(1, 0, [document])
-                return
-    yield from held
+    if first.refused or first.contents[0].strip() not in (b"{", b"["):
+        yield first
+        del first
+    else:
+        held, is_whole = _hold(first, blocks)
+        document = b"\n".join(lines.contents[0] for lines in held) if is_whole else b""
+        if is_json(document):
+            del held
+            yield Lines(1, 0, [document])
+            return
+        for lines in held:
+            yield lines._replace(contents=lines.contents[0].split(b"\n"))
     yield from blocks
 
 
-def _is_json(text: bytes) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
+def _hold(first: Lines, blocks: Iterator[Lines]) -> tuple[list[Lines], bool]:
+    """Blocks, the lines of each as one text (lines of a few bytes take many times as much), and
+    whether these are all, and no more than a document may have."""
+    held: list[Lines] = []
+    size = 0
+    for lines in chain([first], blocks):
+        text = b"\n".join(lines.contents)
+        held.append(lines._replace(contents=[text]))
+        size += len(text) + 1
+        if lines.refused or size > LONGEST_LINE:
+            return held, False
+    return held, True
+
+
+def _parsed(lines: Lines, origin: Origin) -> Parsed:
+    block = _read_lines(lines)
+    rows, refused = _rows(block.rows, origin), _refused(block.refused, origin)
+    return Parsed(rows, refused, block.lines, block.blank)
 
 
 def _read_lines(lines: Lines) -> _Block:
@@ -221,12 +226,13 @@ def _read_one(text: bytes, place: _Place, block: _Block) -> None:
 
 
 def _parse(text: bytes, place: _Place) -> list[_Row]:
-    short, omitted = reduce(text)
-    resource = parse(short)
-    if type(resource) is not dict:
-        raise Refusal("not a JSON object")
-    if resource.get("resourceType") != "Bundle":
-        return [_row(resource, short, text, place)._replace(omitted=omitted)]
+    if len(text) <= LONGEST_TEXT or not judge_long(text):
+        short, omitted = reduce(text)
+        resource = parse(short)
+        if type(resource) is not dict:
+            raise Refusal("not a JSON object")
+        if resource.get("resourceType") != "Bundle":
+            return [_row(resource, short, text, place)._replace(omitted=omitted)]
     return [
         _deleted(found, place)._replace(entry=number)
         if isinstance(found, Deletion)
@@ -271,26 +277,38 @@ def _version(meta: Any) -> _Version:
 
 def _digest(text: bytes, version: _Version) -> bytes:
     """The hash of a text without its meta.versionId and meta.lastUpdated: they are not content."""
-    return sha256(text if version == _NONE else _unversioned(text)).digest()[:16]
+    if version == _NONE:
+        return sha256(text).digest()[:16]
+    hashed = sha256()
+    for part in _unversioned(text):
+        hashed.update(part)
+    return hashed.digest()[:16]
 
 
-def _unversioned(text: bytes) -> bytes:
+def _unversioned(text: bytes) -> Iterator[bytes | memoryview]:
+    """The parts that are left of it; none is copied, for a text may be long."""
     if any(text.count(name) > 1 for name in _VERSION):
-        return _unversioned_exactly(text)
-    for name in _VERSION:
-        found = _PAIR.match(text, text.find(name))
-        if found and found[0].startswith(name):
-            text = text[: found.start()] + text[found.end() :]
-    return text
+        yield from _unversioned_exactly(text)
+        return
+    view, begin = memoryview(text), 0
+    for place in sorted(text.find(name) for name in _VERSION):
+        found = _PAIR.match(text, place) if place >= 0 else None
+        if found:
+            yield view[begin : found.start()]
+            begin = found.end()
+    yield view[begin:]
 
 
-def _unversioned_exactly(text: bytes) -> bytes:
+def _unversioned_exactly(text: bytes) -> Iterator[bytes | memoryview]:
     """The same where these names stand in other places too, as in contained resources."""
     members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     meta = msgspec.json.decode(members.pop("meta"), type=dict[str, msgspec.Raw])
     own = {name: value for name, value in meta.items() if f'"{name}"'.encode() not in _VERSION}
-    parts = chain(members.items(), own.items())
-    return b"\n".join(part for name, value in parts for part in (name.encode(), bytes(value)))
+    mark = b""
+    for name, value in chain(members.items(), own.items()):
+        yield mark + name.encode() + b"\n"
+        yield memoryview(value)
+        mark = b"\n"
 
 
 def _patient_of(kind: str, resource_id: str, resource: dict[str, Any]) -> str | None:
