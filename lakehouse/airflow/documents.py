@@ -32,7 +32,7 @@ def describe_feed(feed: Feed) -> str:
 def describe_table(catalog: Catalog, table: Table) -> str:
     """One built table: what its rows are, what it reads and what it promises."""
     reads = ", ".join(f"`{read.name}`" for read in catalog.stored_reads(table)) or "nothing stored"
-    unit = f"recomputed by `{table.by.column}`" if table.by else "rebuilt whole"
+    unit = f"recomputed by `{', '.join(table.by.columns)}`" if table.by else "rebuilt whole"
     checks = [f"- {check.name} ({check.on_fail})" for check in table.checks]
     return "\n".join(
         [

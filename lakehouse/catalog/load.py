@@ -360,11 +360,13 @@ def _unit(path: Path, told: Any) -> Unit | None:
         case None:
             return None
         case str():
-            return Unit(told, told)
+            return Unit((told,), (told,))
+        case list() if told and all(isinstance(column, str) for column in told):
+            return Unit(tuple(told), tuple(told))
         case dict() if len(told) == 1:
             ((column, source),) = told.items()
-            return Unit(str(column), str(source))
-    raise SpecError(f"{path}: by names one column, or one column and its name in the inputs")
+            return Unit((str(column),), (str(source),))
+    raise SpecError(f"{path}: by names columns, or one column and its name in the inputs")
 
 
 def _resources(path: Path, told: Any) -> tuple[str, ...]:

@@ -67,10 +67,24 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The unit of recomputation: the output's column, and the name it has in the inputs."""
+    """The unit of recomputation: the output's columns, and the names they have in the inputs."""
 
-    column: str
-    source: str
+    columns: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def row(self) -> str:
+        """The unit of a row of the output, as an expression."""
+        return f"({', '.join(self.columns)})"
+
+    @property
+    def source_row(self) -> str:
+        """The unit of a row of an input."""
+        return f"({', '.join(self.sources)})"
+
+    def is_told(self, read: "Table") -> bool:
+        """True when each row of an input says of which unit it is."""
+        return set(self.sources) <= set(read.columns)
 
 
 @dataclass(frozen=True, slots=True)

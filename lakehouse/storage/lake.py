@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -91,6 +91,12 @@ class Stored:
         actions = pa.table(self._delta.get_add_actions(flatten=True))
         rows, sizes = actions["num_records"].to_pylist(), actions["size_bytes"].to_pylist()
         return sum(filter(None, rows)), sum(filter(None, sizes))
+
+    def count(self, addresses: Collection[str]) -> int:
+        """The rows that some data files of this snapshot hold, from the log."""
+        names = {address.rpartition("/")[2] for address in addresses}
+        told = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
+        return sum(file["num_records"] or 0 for file in told if unquote(file["path"]) in names)
 
     def is_current_shape(self) -> bool:
         """True when the stored columns are the declared ones."""

@@ -184,7 +184,7 @@ class _Build:
     def _compute(self, is_partial: bool) -> tuple[CheckResult, ...]:
         """Fill `rows` with what passed and `refused` with what did not."""
         unit = self._table.by
-        self._attach(f"{unit.source} in (from {CHANGED})" if is_partial and unit else "true")
+        self._attach(f"{unit.source_row} in (from {CHANGED})" if is_partial and unit else "true")
         if not self._has_units():
             return self._compute_nothing()
         self._select(ROWS, is_pending=False)
@@ -199,7 +199,7 @@ class _Build:
         """Whether there is anything to compute from; without units rows may be made of nothing."""
         unit = self._table.by
         reads = self._lake.catalog.stored_reads(self._table)
-        names = [read.name for read in reads if unit and unit.source in read.columns]
+        names = [read.name for read in reads if unit and unit.is_told(read)]
         return not names or any(
             self._engine.count(f"select count(*) from (from {name} limit 1)") for name in names
         )
@@ -212,7 +212,7 @@ class _Build:
 
     def _attach(self, where: str) -> None:
         for read in self._lake.catalog.stored_reads(self._table):
-            is_unit = self._table.by is not None and self._table.by.source in read.columns
+            is_unit = self._table.by is not None and self._table.by.is_told(read)
             version, among = self._shown[read.name], may_see(self._lake.catalog, self._table, read)
             if is_unit:
                 among = f"{among} and {where}"
@@ -250,7 +250,7 @@ class _Build:
         """
         key = ", ".join(self._table.key)
         unit = self._table.by
-        source, column = (unit.source, unit.column) if unit else ("", "")
+        source, column = (unit.source_row, unit.row) if unit else ("", "")
         turn = "work.turn"
         self._engine.execute(f"create or replace table {RETRIED} as from {REFUSED}")
         while self._engine.count(f"select count(*) from {RETRIED}"):
@@ -318,7 +318,7 @@ class _Build:
     def _attach_stored(self, stored: Stored, *, changed: bool) -> None:
         """Show the stored rows of the changed units, or those of the others."""
         unit = self._table.by
-        among = f"{unit.column} in (from {CHANGED})" if unit else "true"
+        among = f"{unit.row} in (from {CHANGED})" if unit else "true"
         if changed and self._reach is not None:
             self._engine.attach_files(stored.table, stored.files(self._reach), among, name=STORED)
             return

@@ -115,8 +115,8 @@ def _shared(table: Table, read: Table, edges: Iterable[Edge]) -> set[tuple[str, 
         and (edge.subtype == "IDENTITY" or f"_{edge.column}".endswith(f"_{edge.source_column}"))
     }
     unit = table.by
-    if not shared and unit and unit.source in read.columns:
-        return {(unit.source, unit.column)}
+    if not shared and unit and unit.is_told(read):
+        return set(zip(unit.sources, unit.columns, strict=True))
     return shared
 
 

@@ -2,7 +2,7 @@
 about: One row per patient, vital sign and local day on which it was measured, in the vital sign's own unit.
 key: [patient_id, vital_sign, observed_on]
 write: merge
-by: patient_id
+by: [patient_id, observed_on]
 owner: clinical-data
 keep: 10 years
 checks:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.bench.increment import land, logs, rewritten, run
 from tests.bench.measure import FEED, SYNTHEA, Cost, median, say, scratch, show, show_machine
-from tests.bench.second import MODELLED, read, subject, write, write_second
+from tests.bench.second import CHANGES, MODELLED, read, subject, write
 
 AT = "2026-11-{:02d}T00:00:00+00:00"
 DAYS = 3
@@ -40,14 +40,16 @@ def main(arguments: list[str] | None = None) -> None:
     show_machine()
     with scratch() as folder:
         days = list(write_days(folder, told.data, told.encounters))
-        small = measure(folder / "small", told.data, told.copies, days)
-        one_in_hundred(folder, told.data, told.copies)
-        large = measure(folder / "large", told.data, told.copies * told.times, days)
+        small, whole = measure(folder / "small", told.data, told.copies, days)
+        one_in_hundred(folder / "small", told.data, told.copies, whole)
+        shutil.rmtree(folder / "small")
+        large, _ = measure(folder / "large", told.data, told.copies * told.times, days)
     say(f"a day on {told.times} times as much: {large / small:.2f} times the CPU\n")
 
 
-def measure(place: Path, export: Path, copies: int, days: list[Path]) -> float:
-    """Fill a lake, let some days arrive, and print the costs; CPU seconds of a day, net."""
+def measure(place: Path, export: Path, copies: int, days: list[Path]) -> tuple[float, Cost]:
+    """Fill a lake, let some days arrive, and print the costs; CPU seconds of a day, net, and what
+    all of it cost first."""
     whole = Cost(0, 0, 0)
     for number in range(copies):
         copied = rekeyed(place / "copy", export, number)
@@ -64,20 +66,48 @@ def measure(place: Path, export: Path, copies: int, days: list[Path]) -> float:
     told = [(was[0], was[1], was[2], now[1] - was[1], now[2] - was[2]) for was, now in
             zip(wrote.values(), again.values(), strict=True)]  # fmt: skip
     show(("table", "files", "MB", f"files written in {DAYS} days", "MB"), told)
-    return median(arrived).cpu - median(empty).cpu
+    return median(arrived).cpu - median(empty).cpu, whole
 
 
-def one_in_hundred(folder: Path, export: Path, copies: int) -> None:
-    """Change one in a hundred patients of each copy, and print what that costs."""
-    place, second = folder / "small", folder / "second"
-    write_second(export, second, 0.01)
+def one_in_hundred(place: Path, export: Path, copies: int, whole: Cost) -> None:
+    """Send all records of one in a hundred patients of each copy anew, each with a change, and
+    print what that costs, and which files it rewrites."""
+    wrote = {log: rewritten(log, place / "lake", place / "lake") for log in logs(place / "lake")}
     empty = run(place, AT.format(10))
-    cost = Cost(0, 0, 0)
+    inbox = place / "home" / "inbox" / FEED
     for number in range(copies):
-        changed = rekeyed(folder / "changed", second, number)
-        cost += land(place, changed, AT.format(11))
+        changed = write_changed(place / "changed", export, number)
+        for path in rekeyed(place / "copy", changed, number).iterdir():
+            shutil.move(path, inbox / f"{number}-{path.name}")
         remove(changed)
-    report("one in 100 patients", Cost(0, 0, 0), empty, cost + run(place, AT.format(11)))
+    cost = run(place, AT.format(11))
+    report("one in 100 patients, all records", whole, empty, cost)
+    again = {log: rewritten(log, place / "lake", place / "lake") for log in wrote}
+    told = [(was[0], was[1], was[2], now[1] - was[1], now[3] - was[3], now[2] - was[2]) for was, now in
+            zip(wrote.values(), again.values(), strict=True)]  # fmt: skip
+    show(("table", "files", "MB", "files written", "removed", "MB written"), told)
+
+
+def write_changed(target: Path, export: Path, number: int) -> Path:
+    """An export of one in a hundred patients, chosen by the number: all their records, changed."""
+    target.mkdir(parents=True, exist_ok=True)
+    keys = [str(record["id"]) for record in read(export, "Patient")]
+    chosen = set(random.Random(number).sample(keys, max(1, len(keys) // 100)))
+    for path in sorted(export.glob("*.ndjson.gz")):
+        kind = path.name.partition(".")[0]
+        some = [r for r in read(export, kind) if _patient(r) in chosen]
+        if some:
+            changed = CHANGES.get(kind, {"language": "en-US"})
+            write(target / path.name, [record | changed for record in some])
+    return target
+
+
+def _patient(resource: Resource) -> str | None:
+    """The id of the patient whose record it is, None where it is nobody's."""
+    if resource["resourceType"] == "Patient":
+        return str(resource["id"])
+    told = resource.get("subject") or resource.get("patient") or {}
+    return str(told.get("reference", "")).rpartition("/")[2]
 
 
 def report(name: str, whole: Cost, empty: Cost, cost: Cost) -> None:

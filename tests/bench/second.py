@@ -15,7 +15,7 @@ from tests.bench.measure import say
 
 MODELLED = ("Patient", "Encounter", "Condition", "MedicationRequest", "Procedure", "Observation")
 MOVED = DELETED = {"Encounter": 5, "Observation": 20}
-_CHANGES = {
+CHANGES = {
     "Patient": {"gender": "other"},
     "Encounter": {"priority": {"coding": [{"code": "EL"}]}},
     "Condition": {"category": [{"coding": [{"code": "problem-list-item"}]}]},
@@ -41,7 +41,7 @@ def write_second(first: Path, second: Path, share: float) -> str:
     second.mkdir()
     gone: list[str] = []
     for kind, found in records.items():
-        edited = [r | _CHANGES[kind] for r in found if subject(r) in changed]
+        edited = [r | CHANGES[kind] for r in found if subject(r) in changed]
         moved = [r for r in found if subject(r) == giver][: MOVED.get(kind, 0)]
         taken = {"subject": {"reference": f"Patient/{keys[0]}"}}
         deleted = [r for r in found if subject(r) == loser][: DELETED.get(kind, 0)]

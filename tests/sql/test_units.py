@@ -40,13 +40,13 @@ def more_records() -> Iterator[Resource]:
 def over_units(lake: Tables, table: Table, share: int) -> None:
     """Fill `part` with the model's rows over each third unit, and `whole` with what is stored."""
     assert table.by
-    reads = [read for read in CATALOG.stored_reads(table) if table.by.source in read.columns]
+    reads = [read for read in CATALOG.stored_reads(table) if table.by.is_told(read)]
     chosen = f"hash({{}}) % 3 = {share}"
     for read in reads:
         lake.db.execute(f"alter table {read.name} rename to kept_{read.noun}")
         lake.db.execute(
             f"create view {read.name} as from {read.layer}.kept_{read.noun} "
-            f"where {chosen.format(table.by.source)}"
+            f"where {chosen.format(table.by.source_row)}"
         )
     lake.db.execute(f"create or replace temp table part as {table.sql}")
     for read in reads:
@@ -56,7 +56,7 @@ def over_units(lake: Tables, table: Table, share: int) -> None:
     waiting = f"quarantine.{table.layer}_{table.noun}"
     lake.db.execute(
         f"create or replace temp table whole as select {columns} from (from {table.name} "
-        f"union all by name select {columns} from {waiting}) where {chosen.format(table.by.column)}"
+        f"union all by name select {columns} from {waiting}) where {chosen.format(table.by.row)}"
     )
 
 

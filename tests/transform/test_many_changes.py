@@ -6,6 +6,7 @@ import pytest
 
 from lakehouse.storage.lake import Lake
 from lakehouse.transform import build as module
+from lakehouse.transform import changes
 from tests.workbench import (
     build_all,
     contents,
@@ -56,3 +57,21 @@ def test_more_changes_than_memory_holds_give_the_rows_that_a_merge_gives(
     found, told = (without_empty(contents(lake, layers=layers)) for lake in (steps, once))
     assert found == told
     assert "quarantine.silver_encounter" in told
+
+
+@pytest.mark.parametrize(("most", "mode"), [(0, "full"), (4, "incremental")])
+def test_what_was_rewritten_is_not_compared_where_to_read_it_anew_is_cheaper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, mode: str
+) -> None:
+    monkeypatch.setattr(changes, "_MOST_COMPARED", most)
+    steps, once = lake_at(tmp_path / "steps"), lake_at(tmp_path / "once")
+    for lake in (steps, once):
+        take_first(lake)
+    build_all(steps, NAMES)
+    for lake in (steps, once):
+        take_second(lake)
+    assert build_all(steps, NAMES)["gold.vital_sign_daily"].mode == mode
+    build_all(once, NAMES)
+    layers = ("silver", "gold", "quarantine")
+    found, told = (without_empty(contents(lake, layers=layers)) for lake in (steps, once))
+    assert found == told

@@ -130,6 +130,23 @@ def test_new_rows_of_a_patient_with_older_ones_are_added_and_nothing_is_rewritte
     assert len(rows(lake, GOLD)) == 2
 
 
+def test_a_value_that_moves_to_another_day_or_to_none_leaves_the_day_that_it_was_of(
+    lake: Lake,
+) -> None:
+    take(lake, pulse("o1", day(1), value=60), pulse("o2", day(1), value=80))
+    build_all(lake, [SILVER, GOLD])
+    counts = lambda: {r["observed_on"].day: r["n_measurement"] for r in rows(lake, GOLD)}  # noqa: E731
+    assert counts() == {3: 2}
+    for number, time, expected in (
+        (2, "2026-01-04T08:00:00Z", {3: 1, 4: 1}),
+        (3, "2026-01", {3: 1}),
+        (4, "2026-01-03T09:00:00Z", {3: 2}),
+    ):
+        take(lake, pulse("o1", day(number), effectiveDateTime=time))
+        modes = {built.mode for built in build_all(lake, [SILVER, GOLD]).values()}
+        assert (modes, counts()) == ({"incremental"}, expected)
+
+
 entries = st.sets(st.tuples(st.integers(0, 500), st.integers(0, 9)).map(lambda t: (t[0], sum(t))))
 
 
