@@ -1,6 +1,6 @@
 """`python -m tests.bench`: all of it, small; each module takes more by itself (--help)."""
 
-from tests.bench import giant, increment, river, views
+from tests.bench import giant, heavy, increment, river, views
 
 
 def main() -> None:
@@ -8,6 +8,7 @@ def main() -> None:
     increment.main([])
     views.main([])
     giant.main(["--gb", "1"])
+    heavy.main(["--copies", "1"])
 
 
 if __name__ == "__main__":
