@@ -146,11 +146,13 @@ def store_lineage() -> dict[str, int]:
 
     def work(lake: "Lake") -> dict[str, int]:
         from lakehouse.govern import lineage
+        from lakehouse.govern.follow import follow_all
 
         before = datetime.now(UTC) - lineage.SETTLED
         stored = lineage.store_events(lake)
         rebuilt = lineage.rebuild(lake, before)
         stored += lineage.store_events(lake)
+        follow_all(lake)
         lineage.require_complete(lake, before)
         return {"events": stored, "rebuilt": rebuilt}
 
@@ -163,11 +165,15 @@ def _on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:
     with Shield() as shield, redirect_stderr(sys.stdout):
         from airflow.providers.openlineage.plugins.macros import lineage_job_name, lineage_run_id
 
+        from lakehouse.govern.follow import follow_written
         from lakehouse.storage.lake import open_lake
 
         instance = get_current_context()["ti"]
         collect.begin(lineage_run_id(instance), lineage_job_name(instance))
-        return work(open_lake(read_settings(), role))
+        lake = open_lake(read_settings(), role)
+        result = work(lake)
+        follow_written(lake)
+        return result
     raise shield.withheld
 
 

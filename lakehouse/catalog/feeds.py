@@ -4,18 +4,22 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from datetime import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from lakehouse.catalog.spec import Export, Feed
+from lakehouse.catalog.spec import Expectation, Export, Feed
 from lakehouse.errors import SpecError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _DURATION = re.compile(r"(\d+)\s*(second|minute|hour|day)s?\Z")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_DAILY = re.compile(r"daily by (\d\d):(\d\d)\Z")
+_OFTEN = re.compile(r"every (\d+ \w+)\Z")
+_PARSED = ("settle", "export", "expect")
 _SIZE = re.compile(r"(\d+)\s*(MiB|GiB|TiB)\Z")
 _BYTES = {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _LEVEL = re.compile(r"(system|Patient|Group/[A-Za-z0-9\-.]{1,64})\Z")
@@ -58,9 +62,33 @@ def _feeds(path: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Feed]]:
             ZoneInfo(stanza["zone"])
         except (ZoneInfoNotFoundError, ValueError):
             raise SpecError(f"{where} has an unknown time zone") from None
-        rest = {key: value for key, value in stanza.items() if key not in ("settle", "export")}
+        rest = {key: value for key, value in stanza.items() if key not in _PARSED}
         settle = _seconds(f"{where} settle", stanza.get("settle", "30 seconds"))
-        yield name, Feed(name=name, **rest, settle_seconds=settle, export=_export(where, stanza))
+        yield (
+            name,
+            Feed(
+                name=name,
+                **rest,
+                settle_seconds=settle,
+                export=_export(where, stanza),
+                expect=_expectation(where, stanza.get("expect")),
+            ),
+        )
+
+
+def _expectation(where: str, told: Any) -> Expectation | None:
+    if told is None:
+        return None
+    if match := _DAILY.match(str(told)):
+        try:
+            return Expectation(str(told), by=time(int(match[1]), int(match[2])))
+        except ValueError:
+            raise SpecError(f"{where} expect has no time of day") from None
+    if match := _OFTEN.match(str(told)):
+        return Expectation(str(told), every_seconds=_seconds(f"{where} expect", match[1]))
+    raise SpecError(
+        f"{where} expect is no rhythm", hint='write it like "daily by 07:00" or "every 4 hours"'
+    )
 
 
 def _export(where: str, stanza: Mapping[str, Any]) -> Export | None:

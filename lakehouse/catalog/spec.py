@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import time
 from enum import StrEnum
 
 QUARANTINE_COLUMNS = ("_feed", "_object", "_sequence", "_line", "_offset", "reason", "record")
@@ -162,6 +163,16 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a stanza says of the rhythm of a feed: daily by a local time, or every so often; `text`
+    as it is written."""
+
+    text: str
+    by: time | None = None
+    every_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """One stream of deliveries from one sender."""
 
@@ -174,6 +185,7 @@ class Feed:
     receives: str = "inbox:"
     export: Export | None = None
     every: str | None = None
+    expect: Expectation | None = None
     settle_seconds: int = 30
     batch_bytes: int = 128 * 2**20
 
