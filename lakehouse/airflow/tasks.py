@@ -127,6 +127,29 @@ def build(table: str) -> dict[str, Any]:
     return _on_lake("refine", work)
 
 
+def act() -> dict[str, int]:
+    """Apply what a person decided about refused records; how many places were taken up, how many
+    left the quarantine, and the rows that came to bronze.
+
+    Raises PolicyError for a run that was not asked for on the lake's pages.
+    """
+
+    def work(lake: "Lake") -> dict[str, int]:
+        from dataclasses import asdict
+
+        from lakehouse.airflow.permit import require_permit
+        from lakehouse.ingest.replay import Act, Which, apply, enter
+
+        run = get_current_context()["dag_run"]
+        person = run.triggering_user_name or ""
+        told = require_permit(run.conf or {}, run.run_id, person)
+        which = Which(told["reason"], told["sequence"], told["line"])
+        enter(lake, Act(told["feed"], told["act"], person, told["why"], which, run.run_id))
+        return asdict(apply(lake, lake.catalog.feeds[told["feed"]]))
+
+    return _on_lake("ingest", work)
+
+
 def maintain() -> int:
     """Compact, vacuum and checkpoint all tables; how many were touched."""
 

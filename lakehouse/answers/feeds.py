@@ -16,9 +16,10 @@ _ARRIVED = """
     select feed, max(received_at) as last_at, count(*) as files, sum(bytes) as bytes
     from arrival group by feed"""
 _LAST = """
-    select feed, count(*) as files, sum(bytes) as bytes from arrival as a
-    where received_at = (select max(received_at) from arrival as b where b.feed = a.feed)
-    group by feed"""
+    select a.feed, count(*) as files, sum(a.bytes) as bytes from arrival as a
+    join (select feed, max(received_at) as last_at from arrival group by feed) as l
+      on l.feed = a.feed and l.last_at = a.received_at
+    group by a.feed"""
 _LOADS = """
     select * from (
       select feed, at, records, good, unchanged, quarantined, blank, missing,

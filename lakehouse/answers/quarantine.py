@@ -9,9 +9,14 @@ PAGE = 100
 """So many places are shown at once."""
 
 _GROUPS = """
-    select table_name, reason, count(*) as n, min(sequence) as oldest, max(sequence) as newest
-    from refusal group by table_name, reason order by table_name, n desc, reason"""
-_RECEIVED = "select received_at from arrival where sequence = :sequence"
+    select g.table_name, g.reason, g.n, o.received_at as oldest_at, w.received_at as newest_at
+    from (
+      select table_name, reason, count(*) as n, min(sequence) as oldest, max(sequence) as newest
+      from refusal where :name is null or table_name = :name group by table_name, reason
+    ) as g
+    left join arrival as o on o.sequence = g.oldest
+    left join arrival as w on w.sequence = g.newest
+    order by g.table_name, g.n desc, g.reason"""
 _PLACES = """
     select coalesce(r.object_id, a.object_id) as object_id, a.feed, r.sequence, r.line, r.entry,
       r.byte_offset, r.reason, a.received_at, a.is_manifest
@@ -58,8 +63,8 @@ class Places:
     rows: tuple[Row, ...]
 
 
-def list_waiting(state: State, catalog: Catalog) -> list[Waiting]:
-    """What waits in every quarantine, by reason."""
+def list_waiting(state: State, catalog: Catalog, name: str | None = None) -> list[Waiting]:
+    """What waits in every quarantine, or in the one of that name, by reason."""
     of = {feed.quarantine: feed.name for feed in catalog.feeds.values()}
     built = {table.quarantine().name: table.name for table in catalog.models()}
     return [
@@ -69,10 +74,10 @@ def list_waiting(state: State, catalog: Catalog) -> list[Waiting]:
             row["table_name"] in of,
             row["reason"],
             row["n"],
-            _received(state, row["oldest"]),
-            _received(state, row["newest"]),
+            row["oldest_at"],
+            row["newest_at"],
         )
-        for row in state.ask(_GROUPS)
+        for row in state.ask(_GROUPS, name=name)
     ]
 
 
@@ -91,8 +96,3 @@ def find_place(state: State, name: str, sequence: int, line: int) -> list[Row]:
 def list_acts(state: State, feed: str | None = None, most: int = 50) -> list[Row]:
     """What people did, newest first."""
     return state.ask(_ACTS, feed=feed, most=most)
-
-
-def _received(state: State, sequence: int) -> str | None:
-    found = state.ask(_RECEIVED, sequence=sequence)
-    return found[0]["received_at"] if found else None

@@ -252,4 +252,4 @@ def _plain(value: Any) -> Any:
 
 
 def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")

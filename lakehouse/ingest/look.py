@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from lakehouse.catalog.acts import LOOK
 from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import LEDGER
-from lakehouse.ingest.replay import LOOK, Act, Which, enter
+from lakehouse.ingest.replay import Act, Which, enter
 from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake
 

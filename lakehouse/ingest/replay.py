@@ -12,6 +12,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.catalog.acts import DISMISS, LOOK, REPLAY, WHY
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import LEDGER, object_key
@@ -25,17 +26,6 @@ from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import OPERATION, Lake, Stored
 
 ACTS = "audit.act"
-LOOK, REPLAY, DISMISS = "look", "replay", "dismiss"
-WHY = (
-    "corrected at the source",
-    "duplicate of another delivery",
-    "not needed",
-    "reader or rules changed",
-    "sent in error",
-    "test data",
-)
-"""What a person may give as the reason of an act. A fixed list: free words could name a patient,
-and would stand in Airflow's database."""
 
 _ACT = "quarantine"
 _ALL = -1

@@ -54,7 +54,11 @@ def keep_events(state: State, texts: Iterable[str]) -> None:
 
 def _keep(change: Change, event: Event) -> None:
     run, kind = event["run"]["runId"], event.get("eventType")
-    at = datetime.fromisoformat(event["eventTime"]).astimezone(UTC).isoformat()
+    at = (
+        datetime.fromisoformat(event["eventTime"])
+        .astimezone(UTC)
+        .isoformat(timespec="milliseconds")
+    )
     row = {"run_id": run, "job": event["job"]["name"]}
     if kind == _BEGIN:
         change.put("run", [row | {"started_at": at}])

@@ -44,7 +44,7 @@ TABLES: Mapping[str, Shape] = {
     ),
     "arrival": _shape(
         "sequence", "feed object_id received_at export_at", "sequence bytes is_manifest",
-        "feed sequence", "object_id",
+        "feed received_at", "object_id",
     ),
     "load": _shape(
         "feed last_sequence", "feed at run_id",

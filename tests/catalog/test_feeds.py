@@ -1,11 +1,12 @@
 """What feeds.toml may say of a feed that is pulled, and what is refused before anything runs."""
 
+from datetime import time
 from pathlib import Path
 
 import pytest
 
 from lakehouse.catalog.feeds import read_feeds
-from lakehouse.catalog.spec import Export, Feed
+from lakehouse.catalog.spec import Expectation, Export, Feed
 from lakehouse.errors import SpecError
 
 STANZA = """
@@ -97,3 +98,24 @@ def test_a_wrong_stanza_is_refused_and_named(
 def test_a_feed_that_is_pulled_says_when(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="pulls, but never"):
         feed(tmp_path, STANZA + RECEIVES)
+
+
+EXPECTED = [
+    ("daily by 07:00", Expectation("daily by 07:00", by=time(7))),
+    ("daily by 23:59", Expectation("daily by 23:59", by=time(23, 59))),
+    ("every 4 hours", Expectation("every 4 hours", every_seconds=4 * 3600)),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), EXPECTED)
+def test_a_stanza_may_say_how_often_its_feed_comes(
+    tmp_path: Path, text: str, expected: Expectation
+) -> None:
+    assert feed(tmp_path, STANZA).expect is None
+    assert feed(tmp_path, f'{STANZA}expect = "{text}"').expect == expected
+
+
+@pytest.mark.parametrize("text", ["daily", "daily by 25:00", "daily by 7", "every day", "often"])
+def test_a_rhythm_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError, match=r"\[feed.east\] expect"):
+        feed(tmp_path, f'{STANZA}expect = "{text}"')

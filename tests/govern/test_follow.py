@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from lakehouse.answers.lineage import ancestors as told_ancestors
+from lakehouse.catalog.acts import DISMISS
 from lakehouse.errors import StoreError
 from lakehouse.govern import follow as following
 from lakehouse.govern.follow import follow, follow_all, rebuild
 from lakehouse.govern.lineage import store_events
 from lakehouse.govern.maintain import maintain
-from lakehouse.ingest.replay import DISMISS, Act, Which, apply, enter
+from lakehouse.ingest.replay import Act, Which, apply, enter
 from lakehouse.lineage.emit import running
 from lakehouse.lineage.walk import Ancestor
 from lakehouse.state.schema import TABLES

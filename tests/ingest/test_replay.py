@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from lakehouse.catalog.acts import DISMISS, REPLAY, WHY
 from lakehouse.errors import SpecError
 from lakehouse.ingest.readers import fhir
-from lakehouse.ingest.replay import DISMISS, REPLAY, WHY, Act, Applied, Which, apply, enter
+from lakehouse.ingest.replay import Act, Applied, Which, apply, enter
 from lakehouse.storage.lake import Lake
 from tests.ingest.test_reconcile import MANY, export
 from tests.workbench import build_all, day, lake_at, patient, rows, take

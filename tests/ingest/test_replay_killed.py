@@ -8,8 +8,9 @@ from unittest import mock
 
 import pytest
 
+from lakehouse.catalog.acts import DISMISS, REPLAY
 from lakehouse.ingest.readers import fhir
-from lakehouse.ingest.replay import DISMISS, REPLAY, Act, Which, apply, enter
+from lakehouse.ingest.replay import Act, Which, apply, enter
 from tests.guillotine import COMMITS, raise_guillotine
 from tests.processes import race, run
 from tests.workbench import contents, day, drop, ingest, lake_at, patient, take
