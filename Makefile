@@ -103,14 +103,8 @@ minio: ## build the MinIO server with Go, once, outside of this tree
 java: ## get the Java programs under tests/peers with Maven, once, outside of this tree
 	@for pom in $(wildcard tests/peers/*/pom.xml); do $(SHELL) tests/peers/install "$$pom" "$(CACHE)"; done
 
-browser: ## get what looks at the pages as a person does: Chromium (Debian, as root), its driver and axe (npm)
-	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-	  || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
-	@command -v chromium >/dev/null || { echo "browser: chromium is not here"; exit 1; }
-	@command -v npm >/dev/null || { echo "browser: npm is not here"; exit 1; }
-	@mkdir -p "$(CACHE)/browser" && cp tests/peers/browser/package.json "$(CACHE)/browser/" \
-	  && npm install --prefix "$(CACHE)/browser" --silent --no-audit --no-fund --no-package-lock --ignore-scripts
-	@echo "browser: $(CACHE)/browser is there"
+browser: ## get what looks at the pages as a person does: Chromium (system-wide), its driver and axe (npm)
+	@for package in $(wildcard tests/peers/*/package.json); do $(SHELL) tests/peers/browser/install "$$package" "$(CACHE)"; done
 
 up: setup ## start the embedded stack
 	@$(BIN)/lakehouse up
