@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lakehouse.catalog.load import Catalog
 from lakehouse.errors import LakehouseError, PolicyError, SpecError
 from lakehouse.pages import draw, words
-from lakehouse.pages.guard import ANYBODY, add_headers, admission, form_token
+from lakehouse.pages.guard import ANYBODY, add_headers, admission, declared_well, form_token
 from lakehouse.pages.wiring import Wiring
 from lakehouse.settings import Settings
 from lakehouse.state.store import State, open_state
@@ -78,8 +78,9 @@ class Pages:
 
     @property
     def catalog(self) -> Catalog:
-        """What is declared now."""
-        return self._declared.now()
+        """What is declared now; raises StoreError where that is wrong."""
+        with declared_well():
+            return self._declared.now()
 
     @property
     def state(self) -> State:

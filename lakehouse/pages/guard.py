@@ -1,13 +1,15 @@
 """Who may come in: every route says what right it needs, and one that says none lets nobody in."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Depends, HTTPException, Request, Response
 
 from lakehouse.catalog.policy import RIGHTS, Policy
+from lakehouse.errors import SpecError, StoreError
 from lakehouse.pages.wiring import Person, Wiring
 
 ANYBODY = "anybody"
@@ -33,7 +35,8 @@ def admission(wiring: Wiring) -> Callable[..., None]:
         request: Request,
         person: Person = Depends(wiring.require_person),  # noqa: B008 (how FastAPI is told)
     ) -> None:
-        policy = Policy.read(wiring.settings.policy)
+        with declared_well():
+            policy = Policy.read(wiring.settings.policy)
         rights = policy.rights_of(person.name, person.groups)
         request.state.person, request.state.rights = person, rights
         request.state.roles = policy.roles_of(person.name, person.groups)
@@ -41,6 +44,15 @@ def admission(wiring: Wiring) -> Callable[..., None]:
             raise HTTPException(403)
 
     return admit
+
+
+@contextmanager
+def declared_well() -> Iterator[None]:
+    """Say of a declaration that is wrong that the pages are down, not that a page is not there."""
+    try:
+        yield
+    except SpecError as error:
+        raise StoreError(error.message, hint=error.hint) from None
 
 
 def needed(route: object) -> str | None:

@@ -325,6 +325,20 @@ def test_a_declaration_that_changes_is_seen_at_the_next_look(tmp_path: Path) -> 
     assert "east_lab" in house.get("/feeds").text
 
 
+@pytest.mark.parametrize("name", ["policy.yml", "feeds.toml"])
+def test_a_declaration_that_is_wrong_is_named_and_nothing_is_shown(
+    tmp_path: Path, name: str
+) -> None:
+    settings = settings_at(tmp_path)
+    (tmp_path / "config" / "policy.yml").write_text(POLICY)
+    house = House(settings)
+    assert house.get("/feeds").status_code == 200
+    (tmp_path / "config" / name).write_text("[")
+    told = house.get("/feeds")
+    assert told.status_code == 503
+    assert name in told.text
+
+
 def test_the_pages_load_no_data_library() -> None:
     program = "import json, sys, lakehouse.pages.app, lakehouse.pages.acting; print(json.dumps(list(sys.modules)))"
     done = subprocess.run(
