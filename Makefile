@@ -12,7 +12,7 @@ READY := .venv/.ready
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clinical-lakehouse
 # What some tests compare with and only some machines can have: one target each, which gets it once into
 # $(CACHE), or says why not. A target that fails is no error of `peers`: its tests are skipped and named.
-PEERS := minio java
+PEERS := minio java browser
 UNPROVEN := .cache/unproven
 REPORT := -rs
 # the running stack, one of the tests' processes, waits most of the time
@@ -103,6 +103,9 @@ minio: ## build the MinIO server with Go, once, outside of this tree
 
 java: ## get the Java programs under tests/peers with Maven, once, outside of this tree
 	@for pom in $(wildcard tests/peers/*/pom.xml); do $(SHELL) tests/peers/install "$$pom" "$(CACHE)"; done
+
+browser: ## get what looks at the pages as a person does: Chromium (system-wide), its driver and axe (npm)
+	@for package in $(wildcard tests/peers/*/package.json); do $(SHELL) tests/peers/browser/install "$$package" "$(CACHE)"; done
 
 up: setup ## start the embedded stack
 	@$(BIN)/lakehouse up

@@ -13,6 +13,7 @@ from pathlib import Path
 from lakehouse import log
 from lakehouse.errors import LakehouseError, SpecError, StoreError
 from lakehouse.settings import Settings, read_settings
+from lakehouse.verbs import add_verbs
 
 Verb = Callable[[Settings, argparse.Namespace], None]
 
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--patients", type=int, default=60, metavar="N", help="at each site")
     _river_verbs(add)
     _question_verbs(add)
+    add_verbs(add)
     return parser
 
 
@@ -120,8 +122,6 @@ def _question_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) ->
     trace.add_argument("key", metavar="KEY", help=_KEY_HELP)
     _json_option(trace)
     _view_verb(add("view", _view_check, "Run or check a SQL on FHIR ViewDefinition."))
-    quarantine = add("quarantine", _quarantine, "List what was refused, by table and reason.")
-    _json_option(quarantine)
     _json_option(add("late", _late, "List the feeds that are expected, and fail if one is late."))
 
 
@@ -253,6 +253,7 @@ def _run(settings: Settings, told: argparse.Namespace) -> None:
 
 
 def _govern(settings: Settings, _: argparse.Namespace) -> None:
+    from lakehouse.govern.follow import follow_all
     from lakehouse.govern.lineage import SETTLED, rebuild, require_complete, store_events
     from lakehouse.govern.maintain import maintain
     from lakehouse.lineage.emit import running
@@ -266,6 +267,7 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
         before = datetime.now(UTC) - SETTLED
         rebuilt = rebuild(lake, before)
         say(f"lineage: {store_events(lake)} events stored, {rebuilt} rebuilt from the tables' logs")
+        follow_all(lake)
         require_complete(lake, before)
 
 
@@ -357,20 +359,6 @@ def _trace(settings: Settings, told: argparse.Namespace) -> None:
         say(json.dumps(asdict(step)))
         return
     for line in trace_lines(step):
-        say(line)
-
-
-def _quarantine(settings: Settings, told: argparse.Namespace) -> None:
-    from lakehouse.govern.question import refusals
-    from lakehouse.render import table_lines
-    from lakehouse.storage.lake import open_lake
-
-    found = refusals(open_lake(settings, "read"))
-    if told.json:
-        say(json.dumps([asdict(refusal) for refusal in found]))
-        return
-    rows = [(r.table, r.reason, r.rows) for r in found]
-    for line in table_lines(("table", "reason", "rows"), rows):
         say(line)
 
 

@@ -54,6 +54,13 @@ class Settings:
         return own if own and own.is_file() else PROJECT / "dags" / "feeds.toml"
 
     @property
+    def policy(self) -> tuple[Path, ...]:
+        """The files that say who may do what: ours, then the hospital's laid over it."""
+        own = self.config / "policy.yml" if self.config else None
+        ours = PROJECT / "sql" / "policy.yml"
+        return (ours, own) if own and own.is_file() else (ours,)
+
+    @property
     def inbox(self) -> Path:
         """The folder senders write to, one folder a feed below it."""
         return Path(self.environment.get("LAKEHOUSE_INBOX", self.home / "inbox"))

@@ -50,6 +50,17 @@ BROKEN_LINES = [
     '"system": "http://unitsofmeasure.org", "code": "/min"}}',
 ]
 MANIFEST = f'{{"transactionTime": "{CANARY}", "output": [{{"url": "https://{CANARY}/{CANARY}"}}]}}'
+ANSWERS = [
+    ["tables"],
+    ["quarantine"],
+    ["quarantine", "list", "--table", "quarantine.north_ehr", "--json"],
+    ["quarantine", "replay", "north_ehr", "--all", "--why", "test data"],
+    ["feeds", "--json"],
+    ["catalogue", CANARY],
+    ["runs", "--json"],
+    ["table", "silver.encounter", "--json"],
+    ["state", "rebuild"],
+]
 QUERIES = [
     f"select '{CANARY}'::date",
     f"select * from silver.{CANARY}",
@@ -113,7 +124,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     texts.append(ask(settings, "land", "north_ehr", f"/tmp/{CANARY}/{CANARY}.ndjson"))
     texts.append(ask(settings, "trace", "silver.patient", f"north/{CANARY}"))
     texts.append(call(settings, "govern"))
-    texts += [ask(settings, *words) for words in (["tables"], ["quarantine"])]
+    texts += [ask(settings, *words) for words in ANSWERS]
     texts += [ask(settings, "sql", query) for query in QUERIES]
     return root, "\n".join(texts)
 

@@ -210,7 +210,9 @@ def imported(paths: Iterable[Path]) -> set[str]:
     return names - sys.stdlib_module_names - {"lakehouse", "dags", "tests"}
 
 
-GLUE = [path for path in PYTHON if path.relative_to(PROJECT).parts[1] in ("stack", "airflow")]
+GLUE = [
+    path for path in PYTHON if path.relative_to(PROJECT).parts[1] in ("stack", "airflow", "pages")
+]
 
 
 @pytest.mark.parametrize(

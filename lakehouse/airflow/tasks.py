@@ -141,6 +141,29 @@ def watch() -> None:
     _on_lake("ingest", work)
 
 
+def act() -> dict[str, int]:
+    """Apply what a person decided about refused records; how many places were taken up, how many
+    left the quarantine, and the rows that came to bronze.
+
+    Raises PolicyError for a run that was not asked for on the lake's pages.
+    """
+
+    def work(lake: "Lake") -> dict[str, int]:
+        from dataclasses import asdict
+
+        from lakehouse.airflow.permit import require_permit
+        from lakehouse.ingest.replay import Act, Which, apply, enter
+
+        run = get_current_context()["dag_run"]
+        person = run.triggering_user_name or ""
+        told = require_permit(run.conf or {}, run.run_id, person)
+        which = Which(told["reason"], told["sequence"], told["line"])
+        enter(lake, Act(told["feed"], told["act"], person, told["why"], which, run.run_id))
+        return asdict(apply(lake, lake.catalog.feeds[told["feed"]]))
+
+    return _on_lake("ingest", work)
+
+
 def maintain() -> int:
     """Compact, vacuum and checkpoint all tables; how many were touched."""
 
@@ -160,11 +183,13 @@ def store_lineage() -> dict[str, int]:
 
     def work(lake: "Lake") -> dict[str, int]:
         from lakehouse.govern import lineage
+        from lakehouse.govern.follow import follow_all
 
         before = datetime.now(UTC) - lineage.SETTLED
         stored = lineage.store_events(lake)
         rebuilt = lineage.rebuild(lake, before)
         stored += lineage.store_events(lake)
+        follow_all(lake)
         lineage.require_complete(lake, before)
         return {"events": stored, "rebuilt": rebuilt}
 
@@ -177,11 +202,15 @@ def _on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:
     with Shield() as shield, redirect_stderr(sys.stdout):
         from airflow.providers.openlineage.plugins.macros import lineage_job_name, lineage_run_id
 
+        from lakehouse.govern.follow import follow_written
         from lakehouse.storage.lake import open_lake
 
         instance = get_current_context()["ti"]
         collect.begin(lineage_run_id(instance), lineage_job_name(instance))
-        return work(open_lake(read_settings(), role))
+        lake = open_lake(read_settings(), role)
+        result = work(lake)
+        follow_written(lake)
+        return result
     raise shield.withheld
 
 

@@ -17,6 +17,7 @@ from lakehouse.errors import SpecError
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _DURATION = re.compile(r"(\d+)\s*(second|minute|hour|day)s?\Z")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_PARSED = ("settle", "export", "expect", "most_refused")
 _SIZE = re.compile(r"(\d+)\s*(MiB|GiB|TiB)\Z")
 _BYTES = {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _LEVEL = re.compile(r"(system|Patient|Group/[A-Za-z0-9\-.]{1,64})\Z")
@@ -59,12 +60,11 @@ def _feeds(path: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Feed]]:
             ZoneInfo(stanza["zone"])
         except (ZoneInfoNotFoundError, ValueError):
             raise SpecError(f"{where} has an unknown time zone") from None
-        read = ("settle", "export", "expect", "most_refused")
         yield (
             name,
             Feed(
                 name=name,
-                **{key: value for key, value in stanza.items() if key not in read},
+                **{key: value for key, value in stanza.items() if key not in _PARSED},
                 settle_seconds=_seconds(f"{where} settle", stanza.get("settle", "30 seconds")),
                 export=_export(where, stanza),
                 expect=_expectation(where, stanza),

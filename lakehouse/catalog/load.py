@@ -27,7 +27,9 @@ from lakehouse.catalog.views import read_definition
 from lakehouse.errors import SpecError
 from lakehouse.viewdefinition.compiler import macros as view_macros
 
-LAYERS = ("landing", "bronze", "fhir", "codes", "silver", "gold", "lineage", "quarantine")
+LAYERS = (
+    "landing", "bronze", "fhir", "codes", "silver", "gold", "lineage", "quarantine", "audit",
+)  # fmt: skip
 TYPES = frozenset(
     {
         "varchar",

@@ -19,8 +19,10 @@ from lakehouse.catalog.spec import Write
 from lakehouse.errors import QualityError, StoreError
 from lakehouse.lineage import collect, outbox
 from lakehouse.lineage.emit import emit
-from lakehouse.lineage.events import EVERY, run_event
+from lakehouse.lineage.events import run_event
+from lakehouse.lineage.told import column_edges, keep_events, named_version
 from lakehouse.log import get_logger
+from lakehouse.state.store import open_state
 from lakehouse.storage.commit import Commit, Note, committed
 from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake, Stored
@@ -60,11 +62,13 @@ def store_events(lake: Lake) -> int:
     Safe to kill and to run again. A file that is no event is set aside as `.refused`.
     """
     moved = refused = 0
+    state = open_state(lake.settings)
     files = iter(outbox.waiting(lake.settings.outbox))
     while batch := list(islice(files, _BATCH)):
         read = {path: _read(path) for path in batch}
         events = {told.event_id: told for told in read.values() if told}
         moved += committed(partial(_append, lake, events))
+        keep_events(state, [str(told.row["payload"]) for told in read.values() if told])
         refused += _clear(read)
     log.info("stored lineage", count=moved, refused=refused)
     return moved
@@ -174,49 +178,12 @@ def _parse(text: str) -> _Told:
         "event_type": told.get("eventType"),
         "run_id": run,
         "job": told["job"]["name"],
-        "inputs": json.dumps([_named_version(item) for item in told.get("inputs") or ()]),
-        "outputs": json.dumps([_named_version(item) for item in told.get("outputs") or ()]),
+        "inputs": json.dumps([named_version(item) for item in told.get("inputs") or ()]),
+        "outputs": json.dumps([named_version(item) for item in told.get("outputs") or ()]),
         "payload": text,
     }
-    edges = (edge for item in told.get("outputs") or () for edge in _edges(run, item))
+    edges = (edge for item in told.get("outputs") or () for edge in column_edges(run, item))
     return _Told(row, tuple(edges))
-
-
-def _named_version(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    version = _version(dataset)
-    measures = (dataset.get("inputFacets") or {}) | (dataset.get("outputFacets") or {})
-    rows = next((facet["rowCount"] for facet in measures.values() if "rowCount" in facet), None)
-    return {"name": dataset["name"], "version": version, "rows": rows}
-
-
-def _version(dataset: Mapping[str, Any]) -> int | None:
-    facet = (dataset.get("facets") or {}).get("version")
-    return int(facet["datasetVersion"]) if facet else None
-
-
-def _edges(run: str, dataset: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    lineage = (dataset.get("facets") or {}).get("columnLineage") or {}
-    columns = {name: field["inputFields"] for name, field in lineage.get("fields", {}).items()}
-    for column, sources in (columns | {EVERY: lineage.get("dataset") or []}).items():
-        for source in sources:
-            (step,) = source["transformations"]
-            yield {
-                "table_name": dataset["name"],
-                "column_name": column,
-                "source_table": source["name"],
-                "source_column": None if source["field"] == EVERY else source["field"],
-                "path": step.get("path"),
-                "kind": step["type"],
-                "subtype": step.get("subtype"),
-                "how": _how(step),
-                "run_id": run,
-                "version": _version(dataset),
-            }
-
-
-def _how(step: Mapping[str, Any]) -> str:
-    path, described = step.get("path"), str(step.get("description") or "")
-    return described.removeprefix(path).removeprefix(": ") if path else described
 
 
 def _clear(read: Mapping[Path, _Told | None]) -> int:

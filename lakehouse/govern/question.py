@@ -1,4 +1,4 @@
-"""Questions to the lake: one SELECT over its tables, and what waits in quarantine."""
+"""Questions to the lake: one SELECT over its tables."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse.catalog.load import LAYERS
-from lakehouse.catalog.spec import BROKE, PENDING, Check, Table, Write
+from lakehouse.catalog.spec import PENDING, Check, Table, Write
 from lakehouse.errors import LakehouseError, SpecError
-from lakehouse.storage.engine import Engine, engine_for
+from lakehouse.storage.engine import Engine
 from lakehouse.storage.lake import Lake
 
 _CURRENT, _ALL = "fhir.resource", "fhir.version"
@@ -20,15 +20,6 @@ _KNOWN = (
     "and (known_to is null or known_to > timestamptz '{1}')"
 )
 _NAMES = re.compile(rf"\b(?:{'|'.join(LAYERS)})\.[a-z_]\w*", re.I)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """How many rows wait in a quarantine for one reason."""
-
-    table: str
-    reason: str
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,23 +116,3 @@ def _known(lake: Lake, table: Table, version: int) -> int:
         newest = f"the newest is {stored.version}" if stored else "nothing was ever written"
         raise SpecError(f"{table.name} has no version {version}: {newest}")
     return version
-
-
-def refusals(lake: Lake) -> list[Refusal]:
-    """What waits in every quarantine, by reason."""
-    names = [feed.quarantine for feed in lake.catalog.feeds.values()]
-    names += [table.quarantine().name for table in lake.catalog.models()]
-    found: list[Refusal] = []
-    with engine_for(lake) as engine:
-        for name in names:
-            stored = lake.find(name)
-            if stored is None:
-                continue
-            engine.attach(stored.table, stored.version)
-            column = f"unnest({BROKE})" if BROKE in stored.table.columns else "reason"
-            rows = engine.table(
-                f"select reason, count(*) as rows from (select {column} as reason from {name}) "
-                "group by reason order by reason"
-            )
-            found += [Refusal(name, row["reason"], row["rows"]) for row in rows.to_pylist()]
-    return found

@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+EVERY = "*"
+"""All columns: of a source whose rows as such are meant, as `count(*)` does, or of an output whose
+rows as such depend on something, as a filter does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:

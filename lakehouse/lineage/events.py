@@ -31,13 +31,10 @@ from openlineage.client.facet_v2 import (
     storage_dataset,
 )
 
-from lakehouse.lineage.collect import CheckResult, Collected, Dataset, Edge
+from lakehouse.lineage.collect import EVERY, CheckResult, Collected, Dataset, Edge
 
 JOB_NAMESPACE = "clinical-lakehouse"
 PRODUCER = "urn:clinical-lakehouse"
-EVERY = "*"
-"""All columns: of a source whose rows as such are meant, as `count(*)` does, or of an output whose
-rows as such depend on something, as a filter does."""
 
 _SEVERITY = {"fail": "error", "quarantine": "warn", "warn": "warn"}
 

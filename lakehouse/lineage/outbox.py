@@ -12,9 +12,11 @@ from openlineage.client.client import Event
 from openlineage.client.serde import Serde
 from openlineage.client.transport import Config, Transport, get_default_factory
 
-from lakehouse.errors import SpecError
+from lakehouse.errors import SpecError, StoreError
+from lakehouse.lineage.told import keep_events
 from lakehouse.log import get_logger
 from lakehouse.settings import Settings
+from lakehouse.state.store import State, state_place
 
 SUFFIX = ".json"
 _HTTP_SECONDS = 3
@@ -24,15 +26,17 @@ log = get_logger()
 
 @attr.define
 class OutboxConfig(Config):
-    """`path` is the folder that holds the events, `second` the transport to a second reader."""
+    """`path` is the folder that holds the events, `second` the transport to a second reader,
+    `state` the state store that is told of them."""
 
     path: str
     second: dict[str, Any] | None = None
+    state: str | None = None
 
     @classmethod
     def from_dict(cls, params: dict[str, Any]) -> Self:
         """The configuration as OpenLineage hands it over; other keys are ignored."""
-        return cls(path=str(params["path"]), second=params.get("second"))
+        return cls(str(params["path"]), params.get("second"), params.get("state"))
 
 
 class OutboxTransport(Transport):
@@ -48,15 +52,25 @@ class OutboxTransport(Transport):
     def __init__(self, config: OutboxConfig) -> None:
         self._folder = Path(config.path)
         self._second = get_default_factory().create(config.second) if config.second else None
+        self._state = State(Path(config.state)) if config.state else None
 
     def emit(self, event: Event) -> None:
         """Return when the event would survive a power cut; raises OSError."""
         self._keep(event)
+        self._tell_state(event)
         try:
             if self._second:
                 self._second.emit(event)
         except (OSError, RuntimeError) as error:
             log.warning("a second reader took no event", error=type(error).__name__)
+
+    def _tell_state(self, event: Event) -> None:
+        try:
+            if self._state:
+                keep_events(self._state, [Serde.to_json(event)])
+        except StoreError as error:
+            # `govern` tells it when it moves the event into the lake
+            log.warning("the state was not written", error=type(error).__name__)
 
     def close(self, timeout: float = -1) -> bool:
         """Close the connection to the second reader."""
@@ -82,6 +96,8 @@ def transport_config(settings: Settings) -> dict[str, Any]:
     Raises SpecError when the second reader's address is none.
     """
     outbox = {"type": "lakehouse.lineage.emit.OutboxTransport", "path": str(settings.outbox)}
+    if state := state_place(settings):
+        outbox["state"] = str(state)
     if not settings.lineage_url:
         return outbox
     place = urlsplit(settings.lineage_url)

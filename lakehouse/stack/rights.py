@@ -43,13 +43,16 @@ PLACES = (
     "gold",
     "quarantine",
     "lineage",
+    "audit",
 )
-_ALL = ("landing", "bronze", "silver", "gold", "quarantine", "lineage")
+_ALL = ("landing", "bronze", "silver", "gold", "quarantine", "lineage", "audit")
 RIGHTS: Mapping[str, Rights] = {
-    "ingest": Rights((), ("landing", "bronze", "quarantine", "lineage")),
+    "ingest": Rights((), ("landing", "bronze", "quarantine", "lineage", "audit")),
     "refine": Rights(("landing/ledger", "bronze"), ("silver", "gold", "quarantine", "lineage")),
     "publish": Rights(("silver", "gold", "lineage")),
-    "read": Rights(("landing/ledger", "bronze", "silver", "gold", "quarantine", "lineage")),
+    "read": Rights(
+        ("landing/ledger", "bronze", "silver", "gold", "quarantine", "lineage", "audit")
+    ),
     "govern": Rights((), _ALL),
 }
 # What was received is evidence: nobody but `govern` (retention, erasure) may remove it.

@@ -1,6 +1,7 @@
 """The river without Airflow: receive, land, load and build in this process, in order."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +9,7 @@ from tempfile import TemporaryDirectory
 from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import LakehouseError, SpecError
+from lakehouse.govern.follow import follow_written
 from lakehouse.ingest.decisions import Decision, decide
 from lakehouse.ingest.landing import Landed, deliver, land
 from lakehouse.ingest.load import Loaded, load, pending
@@ -26,7 +28,7 @@ def land_paths(
 ) -> Landed:
     """Land copies of files and folders for a feed."""
     lake = open_lake(settings, "ingest", clock)
-    with running(f"run.land.{feed}", settings):
+    with _working(f"land.{feed}", lake):
         return deliver(lake, _feed(lake, feed), paths)
 
 
@@ -39,7 +41,7 @@ def accept_missing(settings: Settings, feed: str, clock: Clock | None = None) ->
     manifest = find_last(lake, feed)
     if manifest is None:
         raise SpecError(f"{feed}: it never had a complete export")
-    with running(f"run.land.{feed}", settings), TemporaryDirectory() as folder:
+    with _working(f"land.{feed}", lake), TemporaryDirectory() as folder:
         path = Path(folder, "manifest.json")
         path.write_bytes(manifest)
         return deliver(lake, declared, [path])
@@ -100,10 +102,18 @@ def run(
             raise SpecError(f"{name} is not a table that is built")
     for name in known:
         if not only_tables or name in only_tables:
-            with running(f"run.build.{name}", settings):
+            with _working(f"build.{name}", lake):
                 say(_told(build(lake, name, as_of)))
     if failed:
         raise failed[0]
+
+
+@contextmanager
+def _working(job: str, lake: Lake) -> Iterator[None]:
+    """Do work of a run that is told of; the state then follows what was written."""
+    with running(f"run.{job}", lake.settings):
+        yield
+        follow_written(lake)
 
 
 def _taken_in(lake: Lake, feed: str, say: Say) -> list[LakehouseError]:
@@ -132,11 +142,11 @@ def _ingest(lake: Lake, name: str) -> Iterator[str]:
     if feed.export:
         received = receive(lake.settings, feed)
         yield f"{name}: pulled {received.files} files, {received.bytes} bytes"
-    with running(f"run.land.{name}", lake.settings):
+    with _working(f"land.{name}", lake):
         landed = land(lake, feed)
     yield f"{name}: landed {len(landed.sequences)} files, {landed.bytes} bytes"
     for batch in pending(lake, feed):
-        with running(f"run.load.{name}", lake.settings):
+        with _working(f"load.{name}", lake):
             yield _counted(name, load(lake, batch))
 
 

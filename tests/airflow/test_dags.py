@@ -30,7 +30,7 @@ INGEST = {"ingest__ward", "ingest__quiet", "ingest__distant"}
 
 
 def test_there_is_one_ingest_dag_a_feed_and_no_other_dag(dags: dict[str, Any]) -> None:
-    assert dags.keys() == {*INGEST, "refine", "govern", "watch"}
+    assert dags.keys() == {*INGEST, "refine", "govern", "watch", "quarantine"}
 
 
 def test_parsing_all_dags_loads_no_data_library(settings: Settings) -> None:
@@ -177,3 +177,29 @@ def test_only_storage_is_worth_another_try(
         assert task.retries == 4
         assert task.retry_exponential_backoff
         assert task.retry_delay == timedelta(seconds=10)
+
+
+def test_every_component_loads_the_plugin_without_a_data_library_or_the_pages(
+    settings: Settings,
+) -> None:
+    program = (
+        "import json, sys\n"
+        "from airflow import plugins_manager\n"
+        "views, _ = plugins_manager._get_ui_plugins()\n"
+        "assert [view['name'] for view in views] == ['Lakehouse'] * 3, views\n"
+        "print(json.dumps(sorted(name for name in sys.modules if name.startswith('lakehouse'))))\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", program),
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own, loaded = map(json.loads, done.stdout.splitlines()[-2:])
+    assert "lakehouse.airflow.pages" in own
+    # what else is there came with our lineage extractor
+    assert not [name for name in own if name.startswith(("lakehouse.pages", "lakehouse.answers"))]
+    # the OpenLineage provider's own plugin may load what it likes
+    assert set(loaded) & (DATA_LIBRARIES - {"orjson"}) == set()

@@ -1,12 +1,13 @@
 """`python -m tests.bench`: all of it, small; each module takes more by itself (--help)."""
 
-from tests.bench import giant, heavy, increment, river, views
+from tests.bench import giant, heavy, increment, pages, river, views
 
 
 def main() -> None:
     river.main([])
     increment.main([])
     views.main([])
+    pages.main(["--rounds", "4"])
     giant.main(["--gb", "1"])
     heavy.main(["--copies", "1"])
 

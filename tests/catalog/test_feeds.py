@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.catalog.expectation import parse_expectation
 from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import Export, Feed
 from lakehouse.errors import SpecError
@@ -97,3 +98,16 @@ def test_a_wrong_stanza_is_refused_and_named(
 def test_a_feed_that_is_pulled_says_when(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="pulls, but never"):
         feed(tmp_path, STANZA + RECEIVES)
+
+
+@pytest.mark.parametrize("text", ["daily by 07:00", "every 4 hours"])
+def test_a_stanza_may_say_how_often_its_feed_comes(tmp_path: Path, text: str) -> None:
+    assert feed(tmp_path, STANZA).expect is None
+    expected = feed(tmp_path, f'{STANZA}expect = "{text}"').expect
+    assert expected == parse_expectation(text, "Europe/Vienna")
+
+
+@pytest.mark.parametrize("text", ["daily", "daily by 25:00", "daily by 7", "every day", "often"])
+def test_a_rhythm_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError, match=r"\[feed.east\] expect"):
+        feed(tmp_path, f'{STANZA}expect = "{text}"')

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lakehouse.errors import PolicyError, SpecError
-from lakehouse.govern.question import Refusal, When, ask, refusals
+from lakehouse.govern.question import When, ask
 from lakehouse.storage.lake import Lake
-from tests.workbench import build_all, day, drop, encounter, ingest, lake_at, patient, take
+from tests.workbench import build_all, encounter, lake_at, patient, take
 
 CANARY = "Zanzibar"
 
@@ -175,18 +175,5 @@ def test_a_version_that_is_not_there_is_a_wrong_query(asked: Lake, version: int)
         answer(asked, "select * from gold.readmission", gold__readmission=version)
 
 
-def test_what_waits_is_counted_by_reason(lake: Lake) -> None:
-    drop(lake, "north_ehr", "a", b"{\n{\n1\n")
-    ingest(lake)
-    take(lake, encounter("e1", day(1), status="no such"), encounter("e2", status="no such"))
-    build_all(lake, ["silver.encounter"])
-    assert refusals(lake) == [
-        Refusal("quarantine.north_ehr", "not JSON", 2),
-        Refusal("quarantine.north_ehr", "not a JSON object", 1),
-        Refusal("quarantine.silver_encounter", "encounter_status is one of 8 codes", 2),
-    ]
-
-
 def test_an_empty_lake_answers_with_nothing(lake: Lake) -> None:
     assert answer(lake, "select * from silver.patient") == []
-    assert refusals(lake) == []

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from lakehouse.govern.question import refusals
 from lakehouse.ingest.load import Loaded
 from lakehouse.ingest.manifest import tell_pull
 from lakehouse.storage.lake import Lake
@@ -64,7 +63,8 @@ def tombstones(lake: Lake) -> list[tuple[str, str]]:
 
 
 def waiting(lake: Lake) -> list[str]:
-    return [refusal.reason for refusal in refusals(lake)]
+    found = rows(lake, "quarantine.north_ehr") + rows(lake, "quarantine.south_ehr")
+    return sorted(row["reason"] for row in found)
 
 
 def test_what_is_missing_is_deleted_from_the_time_of_the_export(lake: Lake) -> None:

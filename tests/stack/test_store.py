@@ -132,15 +132,19 @@ def test_every_role_has_rights_and_nobody_else_has():
 @pytest.mark.parametrize(
     ("role", "reads", "writes"),
     [
-        ("ingest", "landing/objects landing/ledger bronze quarantine lineage", "="),
+        ("ingest", "landing/objects landing/ledger bronze quarantine lineage audit", "="),
         (
             "refine",
             "landing/ledger bronze silver gold quarantine lineage",
             "silver gold quarantine lineage",
         ),
         ("publish", "silver gold lineage", ""),
-        ("read", "landing/ledger bronze silver gold quarantine lineage", ""),
-        ("govern", "landing/objects landing/ledger bronze silver gold quarantine lineage", "="),
+        ("read", "landing/ledger bronze silver gold quarantine lineage audit", ""),
+        (
+            "govern",
+            "landing/objects landing/ledger bronze silver gold quarantine lineage audit",
+            "=",
+        ),
     ],
 )
 def test_each_role_has_exactly_these_rights(role, reads, writes):

@@ -1,0 +1,255 @@
+"""The state follows the lake: what the tables' logs, the ledger and the quarantines tell is
+entered, each once, as far as it was not followed yet.
+
+Nothing else is ever written there, so a process that is killed between its commit and this is made
+up for by the next one that follows the table, at the latest by `govern`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from lakehouse.catalog.spec import BROKE
+from lakehouse.errors import StoreError
+from lakehouse.govern.maintain import stored_names
+from lakehouse.lineage import collect, outbox
+from lakehouse.lineage.told import keep_events
+from lakehouse.log import get_logger
+from lakehouse.state.store import Change, Row, State, open_state
+from lakehouse.storage.commit import Commit
+from lakehouse.storage.engine import engine_for
+from lakehouse.storage.lake import Lake, Stored
+
+_LEDGER, _ACTS, _EVENTS = "landing.ledger", "audit.act", "lineage.event"
+_COUNTS = ("records", "good", "unchanged", "quarantined", "blank", "missing")
+_UPKEEP = ("CREATE", "VACUUM", "OPTIMIZE")
+_NEVER = -1
+
+log = get_logger()
+
+
+def follow(lake: Lake, names: Iterable[str]) -> None:
+    """Enter into the state what these tables' logs tell beyond what it knows; raises StoreError."""
+    state = open_state(lake.settings)
+    for name in names:
+        stored = lake.find(name)
+        if stored:
+            _follow(lake, state, stored)
+
+
+def follow_written(lake: Lake) -> None:
+    """Follow the tables that the work now running has written.
+
+    The rows are in the lake already: a state that cannot be written is no failure of that work.
+    """
+    outputs = {name for name, _ in collect.collected().outputs}
+    try:
+        follow(lake, sorted(name for name in outputs if not name.startswith("landing/")))
+    except StoreError as error:
+        log.warning("the state was not written", error=type(error).__name__)
+
+
+def follow_all(lake: Lake) -> int:
+    """Follow every stored table; how many there are."""
+    names = stored_names(lake)
+    follow(lake, names)
+    return len(names)
+
+
+def rebuild(lake: Lake) -> int:
+    """Make the state anew from nothing but the lake; how many tables it tells of."""
+    state = open_state(lake.settings)
+    state.clear()
+    for texts in _events(lake):
+        keep_events(state, texts)
+    keep_events(state, [path.read_text() for path in outbox.waiting(lake.settings.outbox)])
+    return follow_all(lake)
+
+
+def _follow(lake: Lake, state: State, stored: Stored) -> None:
+    name, known = stored.table.name, state.followed(stored.table.name)
+    if known is not None and known >= stored.version:
+        return
+    commits = stored.history() if known is None else stored.since(known)
+    versions = _versions(stored, commits)
+    checks = [row for commit in commits for row in _checks(commit)]
+    loads = [row for commit in commits if _is_load(commit) for row in _loads(commit)]
+    more = _more(lake, state, stored, commits, is_known=known is not None)
+    with state.change() as change:
+        if (change.followed(name) or _NEVER) >= stored.version:
+            return  # somebody was quicker, and saw more
+        change.put("version", versions)
+        change.put("check_result", checks)
+        change.put("load", loads)
+        _enter(change, name, *more)
+        change.follow(name, stored.version)
+
+
+_More = tuple[str, bool, Sequence[Row]]
+"""A table of the state, whether the rows replace all that it has of this one, and the rows."""
+
+
+def _enter(change: Change, name: str, table: str, is_whole: bool, rows: Sequence[Row]) -> None:
+    if is_whole:
+        change.drop(table, table_name=name)
+    if table:
+        change.put(table, rows)
+
+
+def _more(
+    lake: Lake, state: State, stored: Stored, commits: Sequence[Commit], *, is_known: bool
+) -> _More:
+    name = stored.table.name
+    if name == _LEDGER:
+        return "arrival", False, _arrivals(lake, state, stored)
+    if name == _ACTS:
+        return "act", False, _acts(lake, state, stored)
+    if stored.table.layer != "quarantine" or all(map(_is_upkeep, commits)):
+        return "", False, []
+    if BROKE in stored.table.columns:
+        return "refusal", True, list(_broken(lake, stored))
+    # a load only adds; what a person decided takes rows away or gives them other reasons
+    is_added = is_known and all(_is_load(c) or _is_upkeep(c) for c in commits)
+    return "refusal", not is_added, _refused(lake, state, stored, is_added=is_added)
+
+
+def _versions(stored: Stored, commits: Sequence[Commit]) -> list[Row]:
+    rows, size = stored.measure()
+    return [
+        {
+            "table_name": commit.table,
+            "version": commit.version,
+            "at": _instant(commit.at),
+            "operation": commit.operation,
+            "job": None if _is_upkeep(commit) else commit.state.get("job"),
+            "run_id": None if _is_upkeep(commit) else commit.state.get("run"),
+            "mode": commit.state.get("mode"),
+            "rows": rows if commit.version == stored.version else None,
+            "bytes": size if commit.version == stored.version else None,
+            "quarantined": commit.state.get("quarantined"),
+            "is_maintenance": int(_is_upkeep(commit)),
+        }
+        for commit in commits
+    ]
+
+
+def _checks(commit: Commit) -> Iterator[Row]:
+    for told in () if _is_upkeep(commit) else commit.state.get("checks", ()):
+        kept = {name: told[name] for name in ("name", "on_fail", "broken")}
+        yield {"table_name": commit.table, "version": commit.version, **kept}
+
+
+def _is_upkeep(commit: Commit) -> bool:
+    return bool(commit.state.get("maintenance")) or commit.operation.startswith(_UPKEEP)
+
+
+def _is_load(commit: Commit) -> bool:
+    return "entries" in commit.state and not _is_upkeep(commit)
+
+
+def _loads(commit: Commit) -> Iterator[Row]:
+    """What a load counted, as its last commit tells it."""
+    layer, _, noun = commit.table.partition(".")
+    if layer == "bronze" and not noun.endswith("_seen") and "records" in commit.state:
+        first, last = commit.state["entries"]
+        yield {
+            "feed": commit.state["feed"],
+            "at": _instant(commit.at),
+            "run_id": commit.state.get("run"),
+            "first_sequence": first,
+            "last_sequence": last,
+            **{name: commit.state.get(name, 0) for name in _COUNTS},
+        }
+
+
+def _arrivals(lake: Lake, state: State, stored: Stored) -> list[Row]:
+    """What the ledger holds beyond what is known, but for the names that senders give to files."""
+    return _select(
+        lake,
+        stored,
+        "select feed, object_id, sequence, bytes, received_at, export_at, is_manifest "
+        "from landing.ledger where sequence > $after",
+        {"after": _highest(state, "select max(sequence) as known from arrival")},
+    )
+
+
+def _acts(lake: Lake, state: State, stored: Stored) -> list[Row]:
+    return _select(
+        lake,
+        stored,
+        "select act_number as number, feed, act_at as at, act_by as by_whom, act, why, reason, "
+        "sequence, _line as line from audit.act where act_number > $after",
+        {"after": _highest(state, "select max(number) as known from act")},
+    )
+
+
+def _refused(lake: Lake, state: State, stored: Stored, *, is_added: bool) -> list[Row]:
+    name = stored.table.name
+    known = "select max(sequence) as known from refusal where table_name = :name"
+    found = _select(
+        lake,
+        stored,
+        "select _object as object_id, _sequence as sequence, _line as line, 0::bigint as entry, "
+        f"_offset as byte_offset, reason from {name} where _sequence > $after",
+        {"after": _highest(state, known, name=name) if is_added else _NEVER},
+    )
+    return [{"table_name": name, **row} for row in found]
+
+
+def _broken(lake: Lake, stored: Stored) -> Iterator[Row]:
+    """The rows of a built table that wait, by the checks they broke: where their records stand, as
+    far as the table tells it, and never what they hold."""
+    table = stored.table
+    places = {name.lstrip("_"): name for name in ("_sequence", "_line", "_entry")}
+    told = [
+        f"{place if place in table.columns else 'null::bigint'} as {name}"
+        for name, place in places.items()
+    ]
+    sql = f"select {', '.join(told)}, {BROKE} as broken from {table.name}"
+    for number, row in enumerate(_select(lake, stored, sql, {})):
+        for reason in row["broken"]:
+            is_placed = row["sequence"] is not None
+            yield {
+                "table_name": table.name,
+                "object_id": None,
+                "sequence": row["sequence"] if is_placed else _NEVER,
+                "line": row["line"] if is_placed else number,
+                "entry": row["entry"] or 0,
+                "byte_offset": None,
+                "reason": reason,
+            }
+
+
+def _select(lake: Lake, stored: Stored, sql: str, values: dict[str, Any]) -> list[Row]:
+    with engine_for(lake) as engine:
+        engine.attach(stored.table, stored.version)
+        found: list[dict[str, Any]] = engine.table(sql, values or None).to_pylist()
+    return [{name: _plain(value) for name, value in row.items()} for row in found]
+
+
+def _highest(state: State, sql: str, **values: Any) -> int:
+    found = [row["known"] for row in state.ask(sql, **values)]
+    return int(found[0]) if found and found[0] is not None else _NEVER
+
+
+def _events(lake: Lake) -> Iterator[list[str]]:
+    stored = lake.find(_EVENTS)
+    if stored is None:
+        return
+    with engine_for(lake) as engine:
+        engine.attach(stored.table, stored.version)
+        for batch in engine.stream(f"select payload from {_EVENTS} order by event_at"):
+            yield batch["payload"].to_pylist()
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime():
+            return _instant(value)
+        case bool():
+            return int(value)
+    return value
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
