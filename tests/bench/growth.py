@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench.increment import land, logs, rewritten, run
+from tests.bench.increment import land, logs, rewritten, run, written_in
 from tests.bench.measure import FEED, SYNTHEA, Cost, median, say, scratch, show, show_machine
 from tests.bench.second import CHANGES, MODELLED, read, subject, write
 
@@ -72,7 +72,8 @@ def measure(place: Path, export: Path, copies: int, days: list[Path]) -> tuple[f
 def one_in_hundred(place: Path, export: Path, copies: int, whole: Cost) -> None:
     """Send all records of one in a hundred patients of each copy anew, each with a change, and
     print what that costs, and which files it rewrites."""
-    wrote = {log: rewritten(log, place / "lake", place / "lake") for log in logs(place / "lake")}
+    lake = place / "lake"
+    before = {log: written_in(lake / log) for log in logs(lake)}
     empty = run(place, AT.format(10))
     inbox = place / "home" / "inbox" / FEED
     for number in range(copies):
@@ -82,10 +83,13 @@ def one_in_hundred(place: Path, export: Path, copies: int, whole: Cost) -> None:
         remove(changed)
     cost = run(place, AT.format(11))
     report("one in 100 patients, all records", whole, empty, cost)
-    again = {log: rewritten(log, place / "lake", place / "lake") for log in wrote}
-    told = [(was[0], was[1], was[2], now[1] - was[1], now[3] - was[3], now[2] - was[2]) for was, now in
-            zip(wrote.values(), again.values(), strict=True)]  # fmt: skip
-    show(("table", "files", "MB", "files written", "removed", "MB written"), told)
+    after = {log: written_in(lake / log) for log in before}
+    told = [
+        (".".join(log.parts[:2]), was[0] - was[1], now[0] - was[0], now[1] - was[1],
+         (now[2] - was[2]) / 1e6)
+        for log, was, now in zip(before, before.values(), after.values(), strict=True)
+    ]  # fmt: skip
+    show(("table", "files", "written", "removed", "MB written"), told)
 
 
 def write_changed(target: Path, export: Path, number: int) -> Path:
