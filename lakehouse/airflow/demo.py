@@ -30,7 +30,7 @@ from lakehouse.transform.trace import trace
 Say = Callable[[str], None]
 
 _PARSE_SECONDS = 90
-_RIVER_SECONDS = 240
+_STILL_SECONDS = 240
 _SEED = 20261124
 _WIDTH = 110
 _COLUMN = "gold.readmission.days_to_next"
@@ -136,14 +136,14 @@ def _bring(
     def is_left() -> bool:
         return any(waiting(settings, feed) for feed in feeds)
 
-    follow(api, say, Wait(dag_ids, since, _RIVER_SECONDS, is_left))
+    follow(api, say, Wait(dag_ids, since, _STILL_SECONDS, is_left))
 
 
 def _care(say: Say, api: Api) -> None:
     say("\nThe care of every night: small files joined, lineage moved into the lake\n")
     since = datetime.now(UTC)
     api.trigger(_GOVERN)
-    follow(api, say, Wait(frozenset({_GOVERN}), since, _RIVER_SECONDS))
+    follow(api, say, Wait(frozenset({_GOVERN}), since, _STILL_SECONDS))
 
 
 def deliver(settings: Settings, feed: Feed, patients: int, export: int) -> list[Path]:

@@ -65,18 +65,21 @@ class Wait:
 def follow(api: Api, say: Say, wait: Wait) -> None:
     """Tell what the tasks do until all has come to rest.
 
-    Raises StoreError when a run failed, or when it takes longer than it may.
+    Raises StoreError when a run failed, or when nothing moves for longer than it may.
     """
-    progress = Progress(say)
-    deadline = time.monotonic() + wait.seconds
+    progress, moved = Progress(say), time.monotonic()
+    before: list[tuple[str, str, str]] = []
     try:
-        while time.monotonic() < deadline:
+        while time.monotonic() < moved + wait.seconds:
             # asked before the runs: what becomes a run meanwhile must not fall between the two
             is_coming = wait.is_left() or api.is_called(REFINE)
             shown = wait.dag_ids | {REFINE}
             runs = [run for run in api.runs(wait.since) if run.dag_id in shown]
             tasks = [task for task in api.tasks(wait.since) if task.dag_id in shown]
             progress.show(tasks)
+            states = [(task.dag_id, task.name, task.state) for task in tasks]
+            if states != before:
+                before, moved = states, time.monotonic()
             require_success(api.url, runs, tasks)
             if not is_coming and is_at_rest(wait.dag_ids, runs, tasks):
                 return
@@ -84,7 +87,8 @@ def follow(api: Api, say: Say, wait: Wait) -> None:
     finally:
         progress.end()
     raise StoreError(
-        f"the pipelines are not done after {wait.seconds:.0f} s", hint=f"look at them in {api.url}"
+        f"nothing has moved in the pipelines for {wait.seconds:.0f} s",
+        hint=f"look at them in {api.url}",
     )
 
 

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -61,10 +62,13 @@ def kill(stack: Running, names: Iterable[str]) -> None:
 def processes(stack: Running) -> list[psutil.Process]:
     """Every process of the stack; PostgreSQL's have sessions of their own."""
     leaders = [recorded(stack.places.process(name)) for name in PARTS]
-    numbers = {pid for leader in leaders if leader for pid in session_of(leader)}
-    found = [psutil.Process(pid) for pid in numbers]
-    below = [child for one in found for child in one.children(recursive=True)]
-    return list({*found, *below, *_strays(stack.settings.home)})
+    found = set(_strays(stack.settings.home))
+    for leader in leaders:
+        for number in session_of(leader) if leader else ():
+            with suppress(psutil.NoSuchProcess):
+                one = psutil.Process(number)
+                found |= {one, *one.children(recursive=True)}
+    return list(found)
 
 
 def _strays(home: Path) -> Iterable[psutil.Process]:
@@ -172,11 +176,26 @@ def shown(told: str) -> str:
     return told[told.index("The tables") :]
 
 
+def connections(process: psutil.Process, kind: str) -> list[Any]:
+    """Of a process that may end meanwhile, as a task does."""
+    try:
+        return list(process.net_connections(kind))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline() or [""]
+    except psutil.NoSuchProcess:
+        return [""]
+
+
 def test_nothing_listens_beyond_loopback(stack):
     listening = {
-        (process.name(), connection.laddr.ip, connection.laddr.port)
+        (process.pid, connection.laddr.ip, connection.laddr.port)
         for process in processes(stack)
-        for connection in process.net_connections("inet")
+        for connection in connections(process, "inet")
         if connection.status in {psutil.CONN_LISTEN, psutil.CONN_NONE}
     }
     ports = {port for _, _, port in listening}
@@ -191,7 +210,7 @@ def test_no_socket_file_may_be_used_by_others(stack):
 
 
 def _socket_files(of: Iterable[psutil.Process]) -> set[Path]:
-    links = [link for process in of for link in process.net_connections("unix")]
+    links = [link for process in of for link in connections(process, "unix")]
     return {Path(link.laddr) for link in links if link.laddr.startswith("/")}
 
 
@@ -204,7 +223,7 @@ def test_no_secret_is_in_a_log_or_an_argument(stack):
     }
     assert len(secrets) > 15
     written = [path.read_text() for path in stack.places.logs.rglob("*.log")]
-    arguments = [word for process in processes(stack) for word in process.cmdline()]
+    arguments = [word for process in processes(stack) for word in command(process)]
     assert not [text[:40] for text in written + arguments if any(one in text for one in secrets)]
 
 
@@ -219,7 +238,7 @@ def _texts(value: object) -> Iterable[str]:
 
 
 def test_the_stores_inner_ports_give_nothing_to_who_has_no_certificate_and_no_token(stack):
-    (store,) = [one for one in processes(stack) if one.name() == "weed"]
+    (store,) = [one for one in processes(stack) if "weed" in Path(command(one)[0]).name]
     inner = {one.laddr.port for one in store.net_connections("tcp") if one.status == "LISTEN"}
     inner -= set(stack.settings.ports.values())
     client(stack.settings, "govern").put_object("lake", "gold/inner", io.BytesIO(b"kept"), 4)
