@@ -15,8 +15,6 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clinical-lakehouse
 PEERS := minio java browser
 UNPROVEN := .cache/unproven
 REPORT := -rs
-# the running stack, one of the tests' processes, waits most of the time
-ONE_MORE = $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 
 # The last commit of the upstream project; it is not released under a tag that the module proxy has.
 MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
@@ -63,7 +61,7 @@ test: setup ## run every check and every test, and say what was not proven; with
 	@mkdir -p $(dir $(UNPROVEN)) && : > $(UNPROVEN)
 	@$(MAKE) check
 	@$(MAKE) fast REPORT="--unproven=$(UNPROVEN)"
-	@$(BIN)/python -m pytest --numprocesses $(ONE_MORE) --dist loadgroup -m "stack or peer or long" \
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup -m "stack or peer or long" \
 	  --unproven=$(UNPROVEN)
 	@if [ -s $(UNPROVEN) ]; then echo "what was not proven here, by the number of tests that were skipped:"; \
 	  sort $(UNPROVEN) | uniq -c | sort -rn; else echo "nothing was skipped"; fi

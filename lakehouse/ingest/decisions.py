@@ -13,10 +13,10 @@ from lakehouse.storage.commit import Note, committed
 from lakehouse.storage.engine import engine_for
 from lakehouse.storage.lake import Lake, Stored
 
-DECISIONS = "landing.decision"
+DECISIONS = "audit.decision"
 _DECIDED = (
     "select first_sequence, last_sequence, is_accepted, decision_reason, decided_by "
-    "from landing.decision where feed = $feed order by first_sequence"
+    "from audit.decision where feed = $feed order by first_sequence"
 )
 
 

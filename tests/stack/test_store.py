@@ -2,8 +2,9 @@
 
 import pytest
 
+from lakehouse.catalog.load import Catalog
 from lakehouse.errors import SpecError
-from lakehouse.settings import ROLES, read_settings
+from lakehouse.settings import PROJECT, ROLES, read_settings
 from lakehouse.stack import minio, seaweed, store
 from lakehouse.stack.places import Places, read_json
 from lakehouse.stack.rights import PLACES, RIGHTS, may_remove
@@ -186,3 +187,12 @@ def test_the_policy_of_a_minio_role_names_its_places_only(folder):
 def test_the_buckets_policy_guards_the_evidence_wherever_the_lake_lies(folder, resource):
     (statement,) = seaweed.evidence_policy("b", folder)["Statement"]
     assert statement["Resource"] == [resource]
+
+
+def test_who_reads_the_lake_may_read_every_table_that_is_declared():
+    catalog = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
+    stored = [t for t in catalog.tables.values() if t.is_model or not t.sql]
+    assert "audit.decision" in {table.name for table in stored}
+    for role in ("read", "govern"):
+        hidden = [t.name for t in stored if not RIGHTS[role].may_read(f"{t.layer}/{t.noun}")]
+        assert hidden == [], role
