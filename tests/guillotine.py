@@ -49,3 +49,16 @@ def raise_guillotine(boundaries: Boundaries, falls_at: int | None = None) -> Cal
     for owner, name in boundaries:
         setattr(owner, name, watched(getattr(owner, name)))
     return lambda: crossed
+
+
+def killed_at(root: Path, work: Callable[[Path], None], falls_at: int) -> None:
+    """Do `work`, and die at that commit or put."""
+    raise_guillotine(COMMITS, falls_at)
+    work(root)
+
+
+def count_boundaries(root: Path, work: Callable[[Path], None]) -> None:
+    """Do `work`, and write down how many boundaries it crossed."""
+    crossed = raise_guillotine(COMMITS)
+    work(root)
+    (root / "crossed").write_text(str(crossed()))

@@ -6,6 +6,7 @@ A notice holds names, counts and a link, and of errors only the words that the l
 import json
 from dataclasses import dataclass
 from html import escape
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,6 @@ from lakehouse.settings import Settings, read_settings
 _TOLD = "told"
 _SECONDS = 10
 _RETRIES = urllib3.Retry(total=2, backoff_factor=1, redirect=False, allowed_methods=None)
-
 _REFUSALS = (OSError, urllib3.exceptions.HTTPError, AirflowException, LakehouseError)
 
 log = get_logger()
@@ -50,7 +50,7 @@ class Webhook(BaseNotifier):
         headers = {"Content-Type": "application/json"}
         with urllib3.PoolManager(retries=_RETRIES, timeout=_SECONDS) as pool:
             answer = pool.request("POST", self._url, body=body, headers=headers)
-        if answer.status >= 300:  # noqa: PLR2004
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise urllib3.exceptions.HTTPError(f"status {answer.status}")
 
 

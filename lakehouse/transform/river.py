@@ -47,11 +47,7 @@ def accept_missing(settings: Settings, feed: str, clock: Clock | None = None) ->
         return deliver(lake, declared, [path])
 
 
-def decide_batch(
-    settings: Settings,
-    decision: Decision,
-    clock: Clock | None = None,
-) -> None:
+def decide_batch(settings: Settings, decision: Decision, clock: Clock | None = None) -> None:
     """Write down what a person says of a batch that waits; raises SpecError where none does."""
     lake = open_lake(settings, "ingest", clock)
     declared = _feed(lake, decision.feed)
@@ -62,7 +58,7 @@ def decide_batch(
             f"{decision.feed}: no batch {decision.first}-{decision.last} waits",
             hint=f"waiting: {told or 'none'}",
         )
-    with running(f"run.decide.{decision.feed}", settings):
+    with _working(f"decide.{decision.feed}", lake):
         decide(lake, decision)
 
 

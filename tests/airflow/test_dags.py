@@ -26,6 +26,18 @@ def catalog(settings: Settings) -> Catalog:
     return Catalog.read(settings.sql, settings.feeds)
 
 
+def said(program: str) -> list[str]:
+    """The lines that a program prints in a process of its own."""
+    done = subprocess.run(
+        (sys.executable, "-c", program),
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
 INGEST = {"ingest__ward", "ingest__quiet", "ingest__distant"}
 
 
@@ -43,14 +55,7 @@ def test_parsing_all_dags_loads_no_data_library(settings: Settings) -> None:
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
         "print(len(set(sys.modules) - before))\n"
     )
-    done = subprocess.run(
-        (sys.executable, "-c", program),
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded, added = done.stdout.splitlines()[-2:]
+    loaded, added = said(program)[-2:]
     assert set(json.loads(loaded)) & DATA_LIBRARIES == set()
     # 127 when this was written; Airflow itself has loaded more than 2,500 by then
     assert int(added) < 250
@@ -190,14 +195,7 @@ def test_every_component_loads_the_plugin_without_a_data_library_or_the_pages(
         "print(json.dumps(sorted(name for name in sys.modules if name.startswith('lakehouse'))))\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
     )
-    done = subprocess.run(
-        (sys.executable, "-c", program),
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    own, loaded = map(json.loads, done.stdout.splitlines()[-2:])
+    own, loaded = map(json.loads, said(program)[-2:])
     assert "lakehouse.airflow.pages" in own
     # what else is there came with our lineage extractor
     assert not [name for name in own if name.startswith(("lakehouse.pages", "lakehouse.answers"))]

@@ -1,12 +1,11 @@
 """Deletes of what a complete export lacks are made exactly once: killed anywhere, or two runs at once."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.guillotine import COMMITS, raise_guillotine
+from tests.guillotine import count_boundaries, killed_at
 from tests.ingest.test_reconcile import MANY, complete, export
 from tests.processes import race, run
 from tests.workbench import contents, day, drop, ingest, lake_at, patient, rows
@@ -47,17 +46,6 @@ def take_all(root: Path) -> None:
 
 def take_north(root: Path) -> None:
     ingest(lake_at(root), "north_ehr")
-
-
-def killed_at(root: Path, work: Callable[[Path], None], falls_at: int) -> None:
-    raise_guillotine(COMMITS, falls_at)
-    work(root)
-
-
-def count_boundaries(root: Path, work: Callable[[Path], None]) -> None:
-    crossed = raise_guillotine(COMMITS)
-    work(root)
-    (root / "crossed").write_text(str(crossed()))
 
 
 def test_a_kill_at_any_commit_and_a_run_after_it_leave_what_one_run_leaves(tmp_path: Path) -> None:

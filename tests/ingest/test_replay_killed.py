@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -11,7 +10,7 @@ import pytest
 from lakehouse.catalog.acts import DISMISS, REPLAY
 from lakehouse.ingest.readers import fhir
 from lakehouse.ingest.replay import Act, Which, apply, enter
-from tests.guillotine import COMMITS, raise_guillotine
+from tests.guillotine import count_boundaries, killed_at
 from tests.processes import race, run
 from tests.workbench import contents, day, drop, ingest, lake_at, patient, take
 
@@ -40,17 +39,6 @@ def apply_all(root: Path) -> None:
 
 def load_more(root: Path) -> None:
     ingest(lake_at(root))
-
-
-def killed_at(root: Path, work: Callable[[Path], None], falls_at: int) -> None:
-    raise_guillotine(COMMITS, falls_at)
-    work(root)
-
-
-def count_boundaries(root: Path, work: Callable[[Path], None]) -> None:
-    crossed = raise_guillotine(COMMITS)
-    work(root)
-    (root / "crossed").write_text(str(crossed()))
 
 
 def test_a_kill_at_any_commit_and_a_run_after_it_leave_what_one_run_leaves(tmp_path: Path) -> None:

@@ -259,7 +259,8 @@ def test_a_look_is_written_down_before_it_is_answered(served: Served) -> None:
 
 @pytest.mark.peer
 @pytest.mark.skipif(
-    not (MODULES.is_dir() and shutil.which("chromium")), reason="`make browser` was not run"
+    not (MODULES.is_dir() and shutil.which("chromium")),
+    reason="Chromium or axe-core is not here (`make browser` gets them)",
 )
 def test_every_page_is_fit_to_be_seen_and_nothing_in_it_runs(
     served: Served, tmp_path: Path

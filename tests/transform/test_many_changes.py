@@ -36,6 +36,21 @@ def take_second(lake: Lake) -> None:
     take(lake, encounter("e1", day(2), status="no such"), encounter("e2", day(2)))
 
 
+def taken(root: Path) -> tuple[Lake, Lake]:
+    """Two lakes that hold both deliveries; one was built in between."""
+    steps, once = lake_at(root / "steps"), lake_at(root / "once")
+    for lake in (steps, once):
+        take_first(lake)
+    build_all(steps, NAMES)
+    for lake in (steps, once):
+        take_second(lake)
+    return steps, once
+
+
+def built_rows(lake: Lake) -> dict[str, str]:
+    return without_empty(contents(lake, layers=("silver", "gold", "quarantine")))
+
+
 @pytest.mark.parametrize(
     ("most", "operation"), [(0, "WRITE"), (3, "WRITE"), (4, "MERGE")], ids=["0", "3", "4"]
 )
@@ -43,18 +58,12 @@ def test_more_changes_than_memory_holds_give_the_rows_that_a_merge_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, operation: str
 ) -> None:
     monkeypatch.setattr(module, "_MOST_MERGED", most)
-    steps, once = lake_at(tmp_path / "steps"), lake_at(tmp_path / "once")
-    for lake in (steps, once):
-        take_first(lake)
-    build_all(steps, NAMES)
-    for lake in (steps, once):
-        take_second(lake)
+    steps, once = taken(tmp_path)
     built = build_all(steps, NAMES)["silver.observation"]
     build_all(once, NAMES)
     assert (built.mode, built.written, built.deleted, built.rows) == ("incremental", 3, 1, 4)
     assert steps.open("silver.observation").history()[0].operation == operation
-    layers = ("silver", "gold", "quarantine")
-    found, told = (without_empty(contents(lake, layers=layers)) for lake in (steps, once))
+    found, told = built_rows(steps), built_rows(once)
     assert found == told
     assert "quarantine.silver_encounter" in told
 
@@ -64,14 +73,8 @@ def test_what_was_rewritten_is_not_compared_where_to_read_it_anew_is_cheaper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, mode: str
 ) -> None:
     monkeypatch.setattr(changes, "_MOST_COMPARED", most)
-    steps, once = lake_at(tmp_path / "steps"), lake_at(tmp_path / "once")
-    for lake in (steps, once):
-        take_first(lake)
-    build_all(steps, NAMES)
-    for lake in (steps, once):
-        take_second(lake)
+    steps, once = taken(tmp_path)
     assert build_all(steps, NAMES)["gold.vital_sign_daily"].mode == mode
     build_all(once, NAMES)
-    layers = ("silver", "gold", "quarantine")
-    found, told = (without_empty(contents(lake, layers=layers)) for lake in (steps, once))
+    found, told = built_rows(steps), built_rows(once)
     assert found == told
