@@ -67,7 +67,7 @@ test: setup ## run every check and every test, and say what was not proven; with
 	@if [ -s $(UNPROVEN) ]; then echo "what was not proven here, by the number of tests that were skipped:"; \
 	  sort $(UNPROVEN) | uniq -c | sort -rn; else echo "nothing was skipped"; fi
 
-fast: setup ## run the quick tests: no server, no kill, no race
+fast: setup ## run the quick tests: no server, no kill, no race, none above half a second of CPU
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/test_laws.py -m "not stack and not peer and not long" $(REPORT)
 
 check: setup ## lint, format, types, import directions, laws

@@ -136,6 +136,7 @@ def test_every_reference_of_a_first_export_points_to_something_in_it(tmp_path: P
     assert {text.partition('"')[0] for text in told} <= known
 
 
+@pytest.mark.long
 def test_sixty_patients_are_some_thousand_resources(tmp_path: Path) -> None:
     told = list(resources(write(tmp_path, patients=60)))
     kinds = Counter(resource["resourceType"] for resource in told)

@@ -56,6 +56,7 @@ def state(lake: Lake) -> State:
     return open_state(lake.settings)
 
 
+@pytest.mark.long
 def test_what_is_written_as_the_river_goes_is_what_the_lake_tells_in_the_end(
     lake: Lake, state: State
 ) -> None:
@@ -77,6 +78,7 @@ def test_what_is_written_as_the_river_goes_is_what_the_lake_tells_in_the_end(
     assert mine == [row for row in written["version"] if not row[0].startswith("lineage.")]
 
 
+@pytest.mark.long
 def test_a_writer_that_was_killed_before_it_told_is_made_up_for(lake: Lake, state: State) -> None:
     flow(lake, [patient(), encounter()])
     take(lake, patient("p2"), {})
@@ -105,6 +107,7 @@ def test_who_saw_less_takes_nothing_back(lake: Lake, state: State) -> None:
     assert len(before["refusal"]) == 3
 
 
+@pytest.mark.long
 def test_what_left_a_quarantine_leaves_the_state(lake: Lake, state: State) -> None:
     flow(lake, [encounter("e1", day(1), status="no such"), {}])
     reasons = "select table_name, reason, sequence, line from refusal order by table_name"
@@ -119,6 +122,7 @@ def test_what_left_a_quarantine_leaves_the_state(lake: Lake, state: State) -> No
     assert state.ask(reasons) == []
 
 
+@pytest.mark.long
 def test_maintenance_adds_a_version_and_no_result_of_a_check(lake: Lake, state: State) -> None:
     flow(lake, *([patient(f"p{number}")] for number in range(2)))
     for number in range(10):
@@ -136,6 +140,7 @@ def test_maintenance_adds_a_version_and_no_result_of_a_check(lake: Lake, state: 
     assert len(kept) >= 2
 
 
+@pytest.mark.long
 def test_a_state_that_cannot_be_written_is_no_failure_of_the_work(
     lake: Lake, state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +159,7 @@ def shown(found: Ancestor) -> tuple[str, ...]:
     return str(found.depth), found.table, *map(str, told)
 
 
+@pytest.mark.long
 def test_lineage_from_the_state_is_lineage_from_the_sql(lake: Lake, state: State) -> None:
     flow(lake, [patient(), encounter()])
     for name in (*BUILT, "gold.readmission.days_to_next", "silver.encounter.admitted_at"):
@@ -162,6 +168,7 @@ def test_lineage_from_the_state_is_lineage_from_the_sql(lake: Lake, state: State
         assert sorted(told) == sorted(shown(found) for found in ancestors(lake.catalog, name))
 
 
+@pytest.mark.long
 def test_loading_twice_from_two_processes_is_told_once(lake: Lake, state: State) -> None:
     drop(lake, FEED, "a.ndjson", [patient(), {}])
     ingest(lake)

@@ -42,6 +42,7 @@ def test_small_files_are_joined_and_nothing_else_changes(lake: Lake) -> None:
     assert list(maintain(lake)) == []
 
 
+@pytest.mark.long
 def test_old_files_stay_for_the_days_that_are_promised(lake: Lake) -> None:
     crowd(lake)
     version = lake.open(TABLE).version
@@ -51,6 +52,7 @@ def test_old_files_stay_for_the_days_that_are_promised(lake: Lake) -> None:
     assert all(Path(path).exists() for path in kept.files())
 
 
+@pytest.mark.long
 def test_a_table_that_somebody_writes_meanwhile_is_left_alone(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +75,7 @@ def kill_while_joining(root: Path) -> None:
     list(maintain(lake_at(root)))
 
 
+@pytest.mark.long
 def test_killed_in_its_care_a_table_is_cared_for_the_next_night(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     crowd(lake)
@@ -82,6 +85,7 @@ def test_killed_in_its_care_a_table_is_cared_for_the_next_night(tmp_path: Path) 
     assert contents(lake, envelope=True) == before
 
 
+@pytest.mark.long
 def test_a_load_and_a_night_at_once_lose_nothing(lake: Lake) -> None:
     crowd(lake)
     overtaken = lake.open(TABLE)

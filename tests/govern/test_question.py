@@ -157,6 +157,7 @@ def test_a_query_that_fails_says_where(asked: Lake) -> None:
         answer(asked, "select family_name,\n  famly_name from silver.patient")
 
 
+@pytest.mark.long
 def test_the_lake_is_seen_as_it_was(asked: Lake) -> None:
     query = "select count(*) as n from silver.patient"
     assert answer(asked, query, silver__patient=1) == [{"n": 1}]

@@ -25,6 +25,7 @@ def told_by(
     return code, out + err
 
 
+@pytest.mark.long
 def test_what_waits_is_listed_accepted_and_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

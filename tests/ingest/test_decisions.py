@@ -63,6 +63,7 @@ def test_what_is_refused_within_the_share_waits_in_quarantine_as_ever(
     assert held(lake) == (good, broken)
 
 
+@pytest.mark.long
 def test_more_than_that_loads_nothing_and_says_how_much_and_what_to_do(lake: Lake) -> None:
     send(lake, "a", 8, 3)
     for _ in range(2):
@@ -75,6 +76,7 @@ def test_more_than_that_loads_nothing_and_says_how_much_and_what_to_do(lake: Lak
     assert batches(lake) == [(1, 1)]
 
 
+@pytest.mark.long
 def test_accepted_it_is_loaded_and_left_out_never_and_what_comes_after_goes_on(lake: Lake) -> None:
     send(lake, "a", 1, 1)
     say(lake, 1, 1, is_accepted=True)
@@ -94,6 +96,7 @@ def test_accepted_it_is_loaded_and_left_out_never_and_what_comes_after_goes_on(l
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_decision_is_made_once_and_only_of_what_waits(lake: Lake) -> None:
     send(lake, "a", 1, 1)
     for first, last in [(1, 2), (2, 2), (7, 9)]:
@@ -109,6 +112,7 @@ def test_a_decision_is_made_once_and_only_of_what_waits(lake: Lake) -> None:
         decide_batch(lake.settings, Decision("nobody", 1, 1, True, "", ""))
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_the_other_feeds_and_ends_with_the_code_of_the_refusal(
     lake: Lake,
 ) -> None:

@@ -236,6 +236,7 @@ def told(value: Any, twice: list[int], room: str) -> str:
     return "{" + ",".join(members) + "}"
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(
     texts, st.lists(st.integers(0, 1), max_size=4), st.sampled_from(["", " ", "\t"]), st.booleans()
@@ -261,6 +262,7 @@ def has_twice(text: str) -> bool:
     return any(found)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not SYNTHEA.is_dir(), reason="the public export synthea600 is not here")
 def test_a_dirty_file_gives_all_that_is_good_and_the_place_of_each_fault() -> None:
     with gzip.open(SYNTHEA / "Observation.ndjson.gz") as stream:

@@ -53,6 +53,7 @@ def late(lake: Lake) -> dict[str, str]:
     return {one.feed: f"{one.late_since:%d %H}" if one.late_since else "" for one in found}
 
 
+@pytest.mark.long
 def test_a_feed_is_late_from_its_local_hour_until_something_comes(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, 17, 9)
     drop(lake, "ward", "a.ndjson", [patient()])

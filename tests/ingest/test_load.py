@@ -161,6 +161,7 @@ def test_every_record_of_every_file_is_accounted_for_and_what_is_good_is_built(l
     assert build_all(lake)["silver.patient"].rows == len(ids)
 
 
+@pytest.mark.long
 def test_a_refused_record_is_kept_with_the_place_where_it_stood(lake: Lake) -> None:
     content = GOOD + b"\n" + b"{broken\n" + GOOD + b"\xff"
     drop(lake, "north_ehr", "a.ndjson.gz", gzip.compress(content))
@@ -245,6 +246,7 @@ def test_whatever_a_line_holds_it_is_read_or_refused(records: list[bytes], packe
     assert len(held) + len(refused) + sum(part.blank for part in parsed) == total
 
 
+@pytest.mark.long
 @settings(max_examples=3)
 @given(st.lists(st.lists(RECORDS, max_size=9), min_size=5, max_size=9))
 def test_whatever_is_loaded_the_sums_hold_and_silver_can_be_built(files: list[list[bytes]]) -> None:
@@ -258,6 +260,7 @@ def test_whatever_is_loaded_the_sums_hold_and_silver_can_be_built(files: list[li
         assert build_all(lake, ["silver.patient"])["silver.patient"].rows >= 1
 
 
+@pytest.mark.long
 def test_batches_are_loaded_in_the_order_of_the_ledger(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     small = replace(lake.catalog.feeds["north_ehr"], batch_bytes=1)

@@ -51,12 +51,14 @@ def ids(lake: Lake) -> list[tuple[str, int, int]]:
     return sorted((row["resource_id"], row["_sequence"], row["_line"]) for row in found)
 
 
+@pytest.mark.long
 def test_a_record_that_passes_now_comes_to_bronze_at_its_own_place(lake: Lake) -> None:
     assert act(lake, REPLAY, sequence=1, line=2) == Applied(places=1, left=1, loaded=1)
     assert ids(lake) == [("north/p1", 1, 1), ("north/p10", 1, 2)]
     assert waiting(lake) == [(3, "no resource id"), (4, "no resource id")]
 
 
+@pytest.mark.long
 def test_of_all_of_a_reason_those_that_still_fail_stay(lake: Lake) -> None:
     assert act(lake, REPLAY, reason="no resource id") == Applied(places=3, left=2, loaded=2)
     assert waiting(lake) == [(4, "no resource id")]
@@ -64,6 +66,7 @@ def test_of_all_of_a_reason_those_that_still_fail_stay(lake: Lake) -> None:
     assert waiting(lake) == [(4, "no resource id")]
 
 
+@pytest.mark.long
 def test_what_is_built_sees_a_replayed_record_as_if_it_had_come_in_order(lake: Lake) -> None:
     build_all(lake, ["silver.patient"])
     take(lake, patient("p10", day(3), gender="male"), name="newer.ndjson")
@@ -74,12 +77,14 @@ def test_what_is_built_sees_a_replayed_record_as_if_it_had_come_in_order(lake: L
     assert genders == {"north/p1": "female", "north/p10": "male", "north/p11": "female"}
 
 
+@pytest.mark.long
 def test_a_replay_of_what_bronze_has_already_adds_nothing(lake: Lake) -> None:
     take(lake, patient("p10", day(1)), name="again.ndjson")
     assert act(lake, REPLAY, sequence=1, line=2) == Applied(places=1, left=1, loaded=0)
     assert ids(lake) == [("north/p1", 1, 1), ("north/p10", 2, 1)]
 
 
+@pytest.mark.long
 def test_a_dismissed_record_leaves_and_who_and_why_is_kept(lake: Lake) -> None:
     assert act(lake, DISMISS, "test data", sequence=1, line=4).left == 1
     assert waiting(lake) == [(2, "no resource id"), (3, "no resource id")]
@@ -94,6 +99,7 @@ def test_a_request_that_is_repeated_is_one_act(lake: Lake) -> None:
     assert enter(lake, replace(asked, request="dismiss__2")) == 2
 
 
+@pytest.mark.long
 def test_a_manifest_that_waits_is_accepted_by_its_own_verb_only(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     export(lake, day(2), *MANY)

@@ -11,6 +11,7 @@ from tests.ingest.site import STANZA
 from tests.workbench import FEEDS, drop, lake_at, patient, rows
 
 
+@pytest.mark.long
 def test_a_feed_whose_server_refuses_keeps_no_other_feed_back(tmp_path: Path, ehr: Ehr) -> None:
     ehr.faults = {"kickoff": [says(401)]}
     config = tmp_path / "config"

@@ -108,6 +108,7 @@ def test_the_newest_version_stands(
     assert standing.get(f"case{number}", "-") == stands
 
 
+@pytest.mark.long
 def test_a_version_id_that_is_no_whole_number_has_no_rank(lake: Lake) -> None:
     spellings = ["1e3", "2.5", "1E2", "-7", "9" * 30, "9" * 5000, "v9", " 9", "+9", "٩"]
     whole = [say("whole", f"n{n}", updated=day(1), version=5) for n in range(len(spellings))]
@@ -128,6 +129,7 @@ def test_lines_of_one_file_without_times_are_versions_in_their_order(lake: Lake)
     assert (loaded.good, loaded.unchanged) == (3, 1)
 
 
+@pytest.mark.long
 def test_what_comes_again_unchanged_is_counted_and_not_kept(lake: Lake) -> None:
     assert take(lake, say("A", updated=day(1)), patient("p2")).good == 2
     again = take(lake, say("A", updated=day(1)), patient("p2"), patient("p3"))
@@ -135,6 +137,7 @@ def test_what_comes_again_unchanged_is_counted_and_not_kept(lake: Lake) -> None:
     assert len(rows(lake, "bronze.fhir_resource")) == 3
 
 
+@pytest.mark.long
 def test_a_new_version_number_alone_is_no_new_content(lake: Lake) -> None:
     take(lake, say("A", updated=day(1), version=1))
     again = take(lake, say("A", updated=day(2), version=2))
@@ -143,6 +146,7 @@ def test_a_new_version_number_alone_is_no_new_content(lake: Lake) -> None:
     assert seen == [datetime(2026, 1, 2, tzinfo=UTC)]
 
 
+@pytest.mark.long
 def test_two_feeds_of_one_source_correct_each_other(tmp_path: Path) -> None:
     turns = [("north_ehr", "A"), ("north_lab", "B"), ("north_ehr", "A"), ("north_lab", "A")]
     for place, (feed, content) in enumerate(turns):
@@ -153,6 +157,7 @@ def test_two_feeds_of_one_source_correct_each_other(tmp_path: Path) -> None:
     assert len(rows(lake, "landing.ledger")) == len(turns)
 
 
+@pytest.mark.long
 def test_the_same_file_under_a_later_export_confirms_what_it_says(lake: Lake) -> None:
     for number, content in [(1, "A"), (5, "A"), (3, "B")]:
         drop(lake, "north_ehr", "x/p.ndjson", [say(content)])
@@ -161,6 +166,7 @@ def test_the_same_file_under_a_later_export_confirms_what_it_says(lake: Lake) ->
     assert current(lake) == {"p1": "A"}
 
 
+@pytest.mark.long
 def test_two_sources_with_one_id_never_meet(lake: Lake) -> None:
     take(lake, patient("p1"), feed="north_ehr")
     take(lake, patient("p1"), feed="south_ehr")
@@ -168,6 +174,7 @@ def test_two_sources_with_one_id_never_meet(lake: Lake) -> None:
     assert ids == {"north/p1", "south/p1"}
 
 
+@pytest.mark.long
 def test_a_bundle_of_deletions_may_name_a_record_twice(lake: Lake) -> None:
     loaded = take(lake, patient("p1"), deletion("Patient/p1", "Patient/p9", "Patient/p1"))
     assert (loaded.records, loaded.good) == (2, 2)

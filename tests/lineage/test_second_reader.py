@@ -99,6 +99,7 @@ def jobs(texts: list[str]) -> list[tuple[str, str]]:
 WHOLE = [(job, state) for job in RUN for state in ("START", "COMPLETE")]
 
 
+@pytest.mark.long
 def test_every_event_of_a_run_reaches_the_reader_whole_and_valid(
     settings: Settings, hospital: Hospital, reader: Reader
 ) -> None:
@@ -116,6 +117,7 @@ def test_every_event_of_a_run_reaches_the_reader_whole_and_valid(
     assert hospital.canary not in "".join(texts)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reader", ["never answers", "fails", "resets"], indirect=True)
 def test_the_work_goes_on_and_the_outbox_keeps_all_when_the_reader(
     settings: Settings,

@@ -52,6 +52,7 @@ def named(commits: list[Any]) -> list[tuple[str, int]]:
     return [(commit.table, commit.version) for commit in commits]
 
 
+@pytest.mark.long
 def test_events_move_from_the_outbox_into_the_lake(lake: Lake) -> None:
     waiting = len(outbox.waiting(lake.settings.outbox))
     assert lineage.store_events(lake) == waiting
@@ -73,6 +74,7 @@ def test_a_column_edge_in_the_lake_names_the_json_path(lake: Lake) -> None:
     assert {edge["version"] for edge in edges} == {1}
 
 
+@pytest.mark.long
 def test_every_commit_of_an_undisturbed_river_has_its_event(lake: Lake, hospital: Any) -> None:
     again = hospital.patient(1, version=2)
     hospital.send(lake.settings, again, hospital.patient(2), to="silver.patient")
@@ -80,6 +82,7 @@ def test_every_commit_of_an_undisturbed_river_has_its_event(lake: Lake, hospital
     lineage.require_complete(lake)
 
 
+@pytest.mark.long
 def test_an_event_that_a_kill_swallowed_is_found_and_rebuilt_from_the_log(
     lake: Lake, hospital: Any
 ) -> None:
@@ -144,6 +147,7 @@ def test_a_commit_that_says_nothing_of_itself_is_found_too(lake: Lake) -> None:
     assert lineage.missing(lake) == []
 
 
+@pytest.mark.long
 def test_maintenance_brings_no_rows_and_needs_no_event(lake: Lake, hospital: Any) -> None:
     hospital.send(lake.settings, hospital.patient(2), to="silver.patient")
     collect.begin("", "")
@@ -154,6 +158,7 @@ def test_maintenance_brings_no_rows_and_needs_no_event(lake: Lake, hospital: Any
     assert lineage.missing(lake) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dies_in", ["_commit", "_clear"])
 def test_a_kill_between_the_commits_stores_nothing_twice(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, dies_in: str
@@ -181,6 +186,7 @@ def test_a_kill_between_the_commits_stores_nothing_twice(
     assert edges == told["n"] > 0
 
 
+@pytest.mark.long
 def test_three_that_store_at_once_store_each_event_once(lake: Lake) -> None:
     files = {path: path.read_bytes() for path in outbox.waiting(lake.settings.outbox)}
     stored: list[int] = []
@@ -232,6 +238,7 @@ def test_no_patient_value_is_in_any_event(lake: Lake, hospital: Any) -> None:
     assert not any(hospital.canary in text for text in written)
 
 
+@pytest.mark.long
 def test_every_built_column_has_a_source_or_is_declared_constant(lake: Lake) -> None:
     names = sorted(table.name for table in lake.catalog.models())
     collect.begin("", "")

@@ -129,6 +129,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: int(row["element_path"].split("[")[1].rstrip("]")))
 
 
+@pytest.mark.long
 def test_no_reference_is_passed_over(told: list[dict[str, Any]]) -> None:
     places = [f"supportingInformation[{number}]" for number in range(len(CASES))]
     assert [row["element_path"] for row in told] == places
@@ -150,6 +151,7 @@ def test_a_reference_says_what_it_points_to(
     assert row["target_version_id"] == ("4" if kind == "versioned" else None)
 
 
+@pytest.mark.long
 def test_references_are_found_wherever_they_stand(lake: Lake) -> None:
     inner = {"reference": "Patient/p1"}
     take(
@@ -199,6 +201,7 @@ NONE: list[Resource] = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_what_only_looks_like_a_reference_is_none(lake: Lake) -> None:
     take(lake, *[told | {"id": f"n{number}"} for number, told in enumerate(NONE)])
     assert references(lake) == []
@@ -251,6 +254,7 @@ def test_what_arrives_late_resolves_what_is_deleted_dangles_and_a_second_one_mak
     assert states(lake, mine) == []
 
 
+@pytest.mark.long
 def test_a_reference_never_meets_another_source(lake: Lake) -> None:
     held = [{"reference": "Patient/p1"}, logical(MRN, "1"), {"reference": "urn:uuid:p1"}]
     take(lake, holder("m1", *held), feed="north_ehr")
@@ -262,6 +266,7 @@ def test_a_reference_never_meets_another_source(lake: Lake) -> None:
     assert all(row["target_id"].startswith(f"{row['source']}/") for row in references(lake))
 
 
+@pytest.mark.long
 def test_a_reference_inside_a_bundle_points_to_what_became_of_the_entry(lake: Lake) -> None:
     entry = {"fullUrl": UUID, "resource": {"resourceType": "Patient"}}
     held = {"fullUrl": "urn:uuid:1", "resource": holder("m1", {"reference": UUID})}
@@ -272,6 +277,7 @@ def test_a_reference_inside_a_bundle_points_to_what_became_of_the_entry(lake: La
     assert len(set(states(lake))) == 1
 
 
+@pytest.mark.long
 def test_what_was_known_at_a_time_is_what_references_meet_at_that_time(lake: Lake) -> None:
     for place, (at, told) in enumerate(
         [(day(1), holder("m1", {"reference": "Patient/p1"})), (day(5), person("p1"))]

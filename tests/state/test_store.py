@@ -133,6 +133,7 @@ def write_many(place: Path, feed: str) -> None:
         put(State(place), {**LOAD, "feed": feed, "last_sequence": number})
 
 
+@pytest.mark.long
 def test_writers_at_once_wait_for_each_other(state: State, tmp_path: Path) -> None:
     place = Path(state._place)
     works = [(write_many, (place, feed)) for feed in "abc"]

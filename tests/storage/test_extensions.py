@@ -67,6 +67,7 @@ def test_a_note_that_cannot_be_read_vouches_for_nothing(
     assert not are_checked(settings.home, [Path(__file__)])
 
 
+@pytest.mark.long
 def test_the_first_engine_of_a_home_checks_and_the_next_does_not(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def open_all(root: Path) -> None:
             assert lake.open(name).version == 0
 
 
+@pytest.mark.long
 def test_a_table_that_many_open_first_is_created_once(tmp_path: Path) -> None:
     assert race((open_all, (tmp_path,)) for _ in range(6)) == [0] * 6
 
@@ -145,6 +146,7 @@ def log_entries(lake: Lake) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, path.read_text().splitlines())
 
 
+@pytest.mark.long
 def test_the_log_keeps_bounds_of_the_envelope_only(lake: Lake) -> None:
     take(lake, patient(gender=CANARY), encounter(status=CANARY), encounter("e2"))
     build_all(lake, ["silver.patient", "silver.encounter", "gold.readmission"])
@@ -196,6 +198,7 @@ def test_a_table_as_it_was_at_a_time(lake: Lake) -> None:
     assert lake.version_at(TABLE, datetime.now(UTC) + timedelta(days=1)) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["o'brien's lake", "ä ü", 'a "b" c'])
 def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     lake = lake_at(tmp_path / name)

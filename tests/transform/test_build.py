@@ -50,6 +50,7 @@ def waiting(lake: Lake) -> list[tuple[str, int]]:
     return sorted((r["encounter_id"], r["available_at"].day) for r in found)
 
 
+@pytest.mark.long
 def test_a_run_without_news_commits_nothing(lake: Lake) -> None:
     take(lake, patient(), encounter(), pulse())
     build_all(lake, REACHED)
@@ -69,6 +70,7 @@ def test_only_what_changed_is_written(lake: Lake) -> None:
     assert (built["silver.patient"].written, built["silver.patient"].deleted) == (0, 0)
 
 
+@pytest.mark.long
 def test_what_came_is_not_of_its_kind_and_no_row_is_looked_at(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +90,7 @@ def nobody_calls(*_: object) -> None:
     raise AssertionError
 
 
+@pytest.mark.long
 def test_a_first_build_without_a_record_of_its_kind_makes_an_empty_table_at_once(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +105,7 @@ def test_a_first_build_without_a_record_of_its_kind_makes_an_empty_table_at_once
     assert standing(lake) == {"north/e1": (1, False)}
 
 
+@pytest.mark.long
 def test_a_model_sees_only_the_types_of_resources_that_it_names(tmp_path: Path) -> None:
     own_model(tmp_path, ENCOUNTER, "resources: [Encounter]", "resources: [Condition, Procedure]")
     lake = lake_at(tmp_path)
@@ -172,6 +176,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Lake]:
     return steps, once
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", range(len(REFUSALS)), ids=[str(c[0]) for c in REFUSALS])
 @pytest.mark.parametrize("way", [0, 1], ids=["step by step", "at once"])
 def test_the_newest_version_that_passes_stands_and_those_after_it_wait(
@@ -191,6 +196,7 @@ def _case(key: str) -> int:
     return int(key.removeprefix("north/e")) // 100
 
 
+@pytest.mark.long
 def test_a_refusal_names_the_checks_that_the_row_broke(lake: Lake) -> None:
     take(lake, encounter(status="no such", period=BACKWARDS, subject={}))
     assert build(lake, ENCOUNTER).quarantined == 1
@@ -199,6 +205,7 @@ def test_a_refusal_names_the_checks_that_the_row_broke(lake: Lake) -> None:
     assert "patient_id is present" in row["_broke"]
 
 
+@pytest.mark.long
 def test_a_delete_that_is_newer_than_a_refused_version_takes_all(lake: Lake) -> None:
     take(lake, admitted(1, 1), admitted(1, 2, status="no such"))
     build(lake, ENCOUNTER)
@@ -207,6 +214,7 @@ def test_a_delete_that_is_newer_than_a_refused_version_takes_all(lake: Lake) -> 
     assert waiting(lake) == []
 
 
+@pytest.mark.long
 def test_a_refused_version_does_not_bring_back_what_was_deleted(lake: Lake) -> None:
     take(lake, admitted(1, 1))
     take(lake, deletion("Encounter/e1"))
@@ -215,6 +223,7 @@ def test_a_refused_version_does_not_bring_back_what_was_deleted(lake: Lake) -> N
     assert len(waiting(lake)) == 1
 
 
+@pytest.mark.long
 def test_a_build_that_was_overtaken_does_not_leave_its_old_refusals(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +244,7 @@ def test_a_build_that_was_overtaken_does_not_leave_its_old_refusals(
     assert standing(lake) == {"north/e1": (3, False), "north/e2": (2, False)}
 
 
+@pytest.mark.long
 def test_the_first_refusal_of_a_build_that_was_overtaken_is_not_committed(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +262,7 @@ def test_the_first_refusal_of_a_build_that_was_overtaken_is_not_committed(
     assert [key for key, _ in waiting(lake)] == ["north/e1", "north/e2"]
 
 
+@pytest.mark.long
 def test_after_care_that_drops_every_old_file_a_build_still_knows_what_changed(lake: Lake) -> None:
     for number in range(3):
         take(lake, admitted(number, 1))
@@ -268,6 +279,7 @@ def test_after_care_that_drops_every_old_file_a_build_still_knows_what_changed(l
     assert build_all(lake, ["gold.readmission"])["gold.readmission"].rows == 3
 
 
+@pytest.mark.long
 def test_an_input_that_changes_after_its_old_files_are_gone_is_read_whole(lake: Lake) -> None:
     take(lake, admitted(1, 1))
     build_all(lake, [ENCOUNTER, "gold.readmission"])
@@ -288,6 +300,7 @@ def own_model(tmp_path: Path, name: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.long
 def test_a_model_that_gains_a_column_is_built_anew_and_what_reads_it_goes_on(
     tmp_path: Path,
 ) -> None:
@@ -314,6 +327,7 @@ def test_a_model_that_gains_a_column_is_built_anew_and_what_reads_it_goes_on(
     assert "value_number" not in rows(lake_at(tmp_path), ENCOUNTER)[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("old", "new", "error"),
     [
@@ -334,6 +348,7 @@ def test_a_model_that_is_wrong_says_where_and_commits_nothing(
     assert lake.open(ENCOUNTER).version == 0
 
 
+@pytest.mark.long
 def test_a_check_that_must_hold_stops_the_build_and_nothing_is_committed(tmp_path: Path) -> None:
     own_model(tmp_path, ENCOUNTER, "checks:\n", "checks:\n  - one_of: {class_code: [AMB]}\n")
     lake = lake_at(tmp_path)

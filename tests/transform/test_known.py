@@ -201,6 +201,7 @@ def conflicts(lake: Lake) -> list[tuple[str, int, int, int]]:
         return [tuple(row.values()) for batch in rows for row in batch.to_pylist()]
 
 
+@pytest.mark.long
 def test_a_value_corrected_on_day_5_is_not_seen_by_a_question_about_day_3(lake: Lake) -> None:
     take(lake, pulse("o1", day(2), value=60))
     take(lake, pulse("o1", day(5), value=99))
@@ -209,6 +210,7 @@ def test_a_value_corrected_on_day_5_is_not_seen_by_a_question_about_day_3(lake: 
     assert answer(lake, datetime(2026, 1, 1, tzinfo=UTC)) == {}
 
 
+@pytest.mark.long
 def test_what_is_said_again_takes_the_word_back_from_what_came_between(lake: Lake) -> None:
     take(lake, pulse("o1", day(1), value=60))
     take(lake, pulse("o1", day(5), value=60))
@@ -223,11 +225,13 @@ def test_what_is_said_again_takes_the_word_back_from_what_came_between(lake: Lak
     assert spans == [(first, third), (third, fifth), (fifth, None)]
 
 
+@pytest.mark.long
 def test_a_row_that_a_check_refuses_is_no_answer_about_any_time(lake: Lake) -> None:
     take(lake, pulse("o1", day(1)), pulse("o2", day(1), status="no such"))
     assert list(answer(lake, datetime(2026, 1, 9, tzinfo=UTC))) == [1]
 
 
+@pytest.mark.long
 def test_gold_is_made_of_what_was_known(lake: Lake) -> None:
     take(lake, pulse("o1", day(2), value=60), pulse("o2", day(4), value=80))
     query = "select n_measurement, vital_sign_max from gold.vital_sign_daily"
@@ -247,6 +251,7 @@ def test_what_was_known_is_no_question_to_what_arrived(lake: Lake) -> None:
         pass
 
 
+@pytest.mark.long
 def test_the_newest_version_ends_open_and_is_the_one_that_stands(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     take(lake, *[pulse(f"o{n}", day(n)) for n in DAYS], deletion("Observation/o3"))

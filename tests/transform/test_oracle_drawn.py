@@ -43,12 +43,14 @@ def test_a_drawn_view_is_valid(drawn_case: Case) -> None:
     assert not isinstance(judge(*drawn_case).error, ViewError)
 
 
+@pytest.mark.long
 def test_the_rows_from_text_are_those_from_objects(drawn: list[tuple[Case, Verdict]]) -> None:
     for (view, resources), verdict in drawn:
         read = [json.loads(spell(one), parse_float=Decimal) for one in resources]
         assert judge(json.loads(spell(view), parse_float=Decimal), read).rows == verdict.rows
 
 
+@pytest.mark.long
 def test_a_row_comes_from_one_resource_and_order_does_not_count(
     drawn: list[tuple[Case, Verdict]],
 ) -> None:

@@ -79,6 +79,7 @@ def asked(lake: Lake, query: str) -> list[dict[str, Any]]:
         return list(found.read_all().to_pylist())
 
 
+@pytest.mark.long
 def test_a_view_is_queryable_at_once_with_keys_of_the_lake(lake: Lake) -> None:
     typed = {"type": [{"coding": [{"code": "a"}, {"code": "b"}]}]}
     take(lake, patient(), encounter("e1", day(1), **typed), encounter("e2", day(1)))
