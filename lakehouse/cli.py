@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     status = add("status", _status, "Tell which parts of the embedded stack are healthy.")
     _json_option(status)
     add("doctor", _doctor, "Prove that the store can carry a lake: races, rights, clock.")
+    about = "Make the secrets of a server, as files; what is there is kept."
+    server = add("init-server", _init_server, about)
+    server.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path("secrets"))
     demo = add("demo", _demo, "Bring a small synthetic hospital through the pipelines.")
     demo.add_argument("--patients", type=int, default=60, metavar="N", help="at each site")
     _river_verbs(add)
@@ -156,6 +159,13 @@ def _up(settings: Settings, _: argparse.Namespace) -> None:
     from lakehouse.stack.control import up
 
     up(settings, say)
+
+
+def _init_server(_: Settings, words: argparse.Namespace) -> None:
+    from lakehouse.stack.server import NAMES, init_server
+
+    made = init_server(words.folder)
+    say(f"{words.folder}: {len(made)} secrets made, {len(NAMES) - len(made)} were there")
 
 
 def _down(settings: Settings, _: argparse.Namespace) -> None:

@@ -120,8 +120,8 @@ class Settings:
 
     def _from_environment(self, role: str) -> Credentials:
         def value(name: str) -> str:
-            found = self.environment.get(f"LAKEHOUSE_S3_{role.upper()}_{name}")
-            found = found or self.environment.get(f"LAKEHOUSE_S3_{name}")
+            found = _value_or_file(self.environment, f"LAKEHOUSE_S3_{role.upper()}_{name}")
+            found = found or _value_or_file(self.environment, f"LAKEHOUSE_S3_{name}")
             if not found:
                 raise SpecError(
                     f"no S3 {name.lower().replace('_', ' ')} for the role {role}",
@@ -167,6 +167,20 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ),
         environment=MappingProxyType({k: v for k, v in env.items() if k.startswith("LAKEHOUSE_")}),
     )
+
+
+def _value_or_file(env: Mapping[str, str], name: str) -> str | None:
+    """The value of a setting, or what the file holds that `<name>_FILE` names, as secrets come."""
+    path = env.get(f"{name}_FILE")
+    if not path:
+        return env.get(name)
+    try:
+        text = Path(path).read_text().strip()
+    except (OSError, ValueError):
+        raise SpecError(f"the file that {name}_FILE names cannot be read") from None
+    if not text:
+        raise SpecError(f"the file that {name}_FILE names is empty")
+    return text
 
 
 def _url(text: str | None) -> str | None:

@@ -148,6 +148,8 @@ def test_nothing_is_written_to_a_view() -> None:
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     pattern = re.compile(r"\bLAKEHOUSE_[A-Z0-9_]*[A-Z0-9]\b(?!_)")
     read = set(pattern.findall("\n".join(path.read_text() for path in PYTHON)))
+    composed = (PROJECT / "docker-compose.yml").read_text()
+    read |= set(re.findall(r"\$\{?(LAKEHOUSE_\w+)", composed))
     told = set(pattern.findall((PROJECT / "docs" / "settings.md").read_text()))
     assert read == told
 
