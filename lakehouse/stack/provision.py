@@ -2,15 +2,12 @@
 
 `python -m lakehouse.stack.provision` is what docker-compose.yml runs before Airflow. It reads the
 lake's address and the keys of each role as everybody else does, the administrator's keys as those
-of a role named `admin`, and the passwords of Airflow's users from the files that
-AIRFLOW_ADMIN_PASSWORD_FILE and AIRFLOW_VIEWER_PASSWORD_FILE name. Running it again changes nothing.
+of a role named `admin`. Running it again changes nothing.
 """
 
-import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import urllib3
@@ -19,10 +16,8 @@ from minio.error import MinioException
 from lakehouse.errors import LakehouseError, StoreError
 from lakehouse.settings import ROLES, Credentials, Settings, read_settings
 from lakehouse.stack import minio, store
-from lakehouse.stack.places import Places, write_json
 
 _WAIT_SECONDS = 120
-_USERS = ("admin", "viewer")
 
 
 def provision(settings: Settings, patience_seconds: float = _WAIT_SECONDS) -> None:
@@ -41,13 +36,6 @@ def provision(settings: Settings, patience_seconds: float = _WAIT_SECONDS) -> No
         time.sleep(1)
 
 
-def write_passwords(places: Places, files: Mapping[str, Path]) -> None:
-    """Give Airflow's users the passwords that the files hold."""
-    places.prepare()
-    passwords = {user: path.read_text().strip() for user, path in files.items()}
-    write_json(places.airflow_passwords, passwords)
-
-
 def _try(settings: Settings, keys: Mapping[str, Credentials]) -> str:
     lake = urlsplit(settings.lake_url())
     identities = {
@@ -62,18 +50,10 @@ def _try(settings: Settings, keys: Mapping[str, Credentials]) -> str:
     return ""
 
 
-def _password_files() -> dict[str, Path]:
-    named = {user: os.environ.get(f"AIRFLOW_{user.upper()}_PASSWORD_FILE") for user in _USERS}
-    return {user: Path(path) for user, path in named.items() if path}
-
-
 def main() -> int:
     """Provide what the environment names; return the exit code."""
     try:
-        settings = read_settings()
-        provision(settings)
-        if files := _password_files():
-            write_passwords(Places(settings.home), files)
+        provision(read_settings())
     except LakehouseError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
