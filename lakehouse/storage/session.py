@@ -20,6 +20,9 @@ from lakehouse.viewdefinition.items import SEVERAL
 
 _BATCH_ROWS = 8_192
 """Who writes a stream holds some batches of it at once."""
+_THREAD_MIB = 128
+"""What a thread of the engine needs for the widest of the models (measured: silver.observation runs
+out of less, with one thread or with two)."""
 _CARET = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.M)
 _SEVERAL = re.compile(rf"Invalid Input Error: ([\w.\[\]]+(?: \w+)?: {SEVERAL})")
 """What a view says of a path that gives several values: its own names, and none of a patient."""
@@ -39,11 +42,13 @@ class Session:
         with clean_errors():
             self.spill = _private_folder(settings.home / "spill")
         self._removal = finalize(self, shutil.rmtree, self.spill, ignore_errors=True)
+        # the other half of the slot is for Python, Arrow and the writing of Delta
+        memory = settings.slot_memory_bytes // 2 // 2**20
+        most = max(1, min(os.cpu_count() or 1, 4, memory // _THREAD_MIB))
         self._db = duckdb.connect(
             config={
-                # the other half of the slot is for Python, Arrow and the writing of Delta
-                "memory_limit": f"{settings.slot_memory_bytes // 2 // 2**20}MiB",
-                "threads": threads or min(os.cpu_count() or 1, 4),
+                "memory_limit": f"{memory}MiB",
+                "threads": threads or most,
                 # else it keeps for good what it once took, of which others have need
                 "allocator_background_threads": True,
                 "temp_directory": str(self.spill),
