@@ -27,7 +27,7 @@ RUN /opt/uv/bin/uv pip install --python .venv/bin/python --no-deps --no-build-is
 FROM python:3.11-slim-bookworm
 
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin lakehouse \
- && install --directory --owner lakehouse --group lakehouse --mode 0700 /var/lib/lakehouse /var/lib/objects
+ && install --directory --owner lakehouse --group lakehouse --mode 0700 /var/lib/lakehouse /var/lib/objects /var/lib/queue
 WORKDIR /opt/lakehouse
 COPY --from=build /opt/lakehouse ./
 COPY dags dags

@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     about = "Make the secrets of a server, as files; what is there is kept."
     server = add("init-server", _init_server, about)
     server.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path("secrets"))
+    server.add_argument("--host", default="localhost", metavar="NAME", help="of the certificate")
     demo = add("demo", _demo, "Bring a small synthetic hospital through the pipelines.")
     demo.add_argument("--patients", type=int, default=60, metavar="N", help="at each site")
     _river_verbs(add)
@@ -164,7 +165,7 @@ def _up(settings: Settings, _: argparse.Namespace) -> None:
 def _init_server(_: Settings, words: argparse.Namespace) -> None:
     from lakehouse.stack.server import NAMES, init_server
 
-    made = init_server(words.folder)
+    made = init_server(words.folder, words.host)
     say(f"{words.folder}: {len(made)} secrets made, {len(NAMES) - len(made)} were there")
 
 

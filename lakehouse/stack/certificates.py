@@ -1,4 +1,5 @@
-"""Certificates by which the inner parts of the store know each other, made anew at each start."""
+"""Certificates: by which the inner parts of the store know each other, made anew at each start, and
+what a server shows before it has one that others trust."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from lakehouse.stack.places import write_private
 from lakehouse.stack.ports import LOOPBACK
 
 _VALID = timedelta(days=3650)  # a server that runs longer is started again before
+_YEAR = timedelta(days=365)
 
 
 def make(folder: Path) -> None:
@@ -23,27 +25,46 @@ def make(folder: Path) -> None:
     part = _for_loopback(_unsigned("part", own.public_key(), is_authority=False))
     write_private(folder / "ca.pem", _signed(root, authority))
     write_private(folder / "cert.pem", _signed(part, authority))
-    key = own.private_bytes(
+    write_private(folder / "key.pem", _pem(own))
+
+
+def self_signed(host: str) -> tuple[str, str]:
+    """A certificate that nobody vouches for, for one host's name, and its key, both PEM.
+
+    It is valid for a year: time to get one from the hospital's own authority.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    plain = _unsigned(host, key.public_key(), is_authority=False, issuer=host, valid=_YEAR)
+    names = x509.SubjectAlternativeName([x509.DNSName(host)])
+    return _signed(plain.add_extension(names, critical=False), key), _pem(key)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
-    )
-    write_private(folder / "key.pem", key.decode())
+    ).decode()
 
 
 def _unsigned(
-    name: str, key: ec.EllipticCurvePublicKey, *, is_authority: bool
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    is_authority: bool,
+    issuer: str = "lakehouse",
+    valid: timedelta = _VALID,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     constraints = x509.BasicConstraints(ca=is_authority, path_length=None)
     return (
         x509.CertificateBuilder()
         .subject_name(_named(name))
-        .issuer_name(_named("lakehouse"))
+        .issuer_name(_named(issuer))
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + _VALID)
+        .not_valid_after(now + valid)
         .add_extension(constraints, critical=True)
     )
 

@@ -10,10 +10,12 @@ import secrets
 import sys
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from lakehouse.errors import LakehouseError, SpecError
 from lakehouse.settings import ROLES
+from lakehouse.stack.certificates import self_signed
 
 # the user of our image: who makes the secrets as root gives them to this one
 IMAGE_USER = 10001
@@ -43,14 +45,21 @@ _MADE: Mapping[str, tuple[Callable[[], str], int]] = {
     ),
     "airflow_admin_password": (_word, 20),
     "airflow_viewer_password": (_word, 20),
+    "redis_password": (_word, 20),
 }
-_DATABASE = "airflow_database"  # the address of the metadata database, which holds its password
-NAMES = (*_MADE, _DATABASE)
+# addresses that hold a password: name -> (which, the address around it)
+_ADDRESSES: Mapping[str, tuple[str, str]] = {
+    "airflow_database": ("postgres_password", "postgresql+psycopg2://airflow:{}@postgres/airflow"),
+    "celery_broker": ("redis_password", "redis://:{}@redis:6379/0"),
+}
+_TLS = ("tls_certificate", "tls_key")
+NAMES = (*_MADE, *_ADDRESSES, *_TLS)
 
 
-def init_server(folder: Path) -> list[str]:
+def init_server(folder: Path, host: str = "localhost") -> list[str]:
     """Make the secrets that are not there; return their names. What is there is never changed.
 
+    Among them is a certificate for `host` that nobody vouches for; put another in its place.
     The folder is 0700, each file 0600; made by root, they belong to the user of our image.
     Raises SpecError for a folder that cannot be written, and for a secret that is there and weak.
     """
@@ -58,7 +67,10 @@ def init_server(folder: Path) -> list[str]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _give(folder, 0o700)
         made = [name for name, (make, _) in _MADE.items() if _write(folder / name, make)]
-        made += [_DATABASE] if _write(folder / _DATABASE, lambda: _address(folder)) else []
+        if not any((folder / name).exists() for name in _TLS):
+            pair = zip(_TLS, self_signed(host), strict=True)
+            made += [name for name, text in pair if _write(folder / name, partial(str, text))]
+        made += [n for n in _ADDRESSES if _write(folder / n, partial(_address, folder, n))]
     except OSError as error:
         raise SpecError(f"secrets cannot be written into {folder}: {error.strerror}") from None
     check_secrets(folder)
@@ -89,14 +101,14 @@ def _wrong(folder: Path, name: str) -> str:
     fewest = _MADE[name][1] if name in _MADE else 0
     if len(text) < fewest or len(set(text)) < _DIFFERENT_LETTERS:
         return "is too easy to guess"
-    if name == _DATABASE and text != _address(folder):
-        return "does not hold postgres_password"
+    if name in _ADDRESSES and text != _address(folder, name):
+        return f"does not hold {_ADDRESSES[name][0]}"
     return "is open to others" if is_open else ""
 
 
-def _address(folder: Path) -> str:
-    password = (folder / "postgres_password").read_text().strip()
-    return f"postgresql+psycopg2://airflow:{password}@postgres/airflow"
+def _address(folder: Path, name: str) -> str:
+    password, around = _ADDRESSES[name]
+    return around.format((folder / password).read_text().strip())
 
 
 def _write(path: Path, make: Callable[[], str]) -> bool:

@@ -69,6 +69,7 @@ class Server:
     address: str
     folder: Path
     port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +86,7 @@ class Server:
             "COMPOSE_PROGRESS": "plain",
             "LAKEHOUSE_SECRETS": str(self.secrets),
             "LAKEHOUSE_AIRFLOW_PORT": str(self.port),
+            **self.settings,
         }
 
     @property
@@ -106,10 +108,11 @@ class Server:
         return done.stdout.decode()
 
     def inspect(self) -> dict[str, dict[str, Any]]:
-        """What the engine tells of each container of the project, also of those that ended."""
+        """What the engine tells of each container of the project, also of those that ended; a
+        service's second container is `<service>-2`."""
         ids = self.shell("docker compose ps --all --quiet").split()
         told = json.loads(self.shell(f"docker inspect {' '.join(ids)}")) if ids else []
-        return {it["Config"]["Labels"]["com.docker.compose.service"]: it for it in told}
+        return {_name(it["Config"]["Labels"]): it for it in told}
 
     def health(self) -> Mapping[str, str]:
         """How each container that stays is."""
@@ -133,6 +136,11 @@ class Server:
             return now["Running"] and now["StartedAt"] != before["StartedAt"]
 
         until(is_back, 60, f"{name} was started again")
+
+
+def _name(labels: Mapping[str, str]) -> str:
+    service, number = (labels[f"com.docker.compose.{k}"] for k in ("service", "container-number"))
+    return service if number == "1" else f"{service}-{number}"
 
 
 def commands(page: str) -> list[str]:

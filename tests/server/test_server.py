@@ -1,80 +1,44 @@
 """The shipped compose file on a real engine, by the commands of docs/server.md, looked at from outside."""
 
-import hashlib
 import json
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from lakehouse.airflow.api import Api
-from lakehouse.airflow.follow import REFINE, Wait, await_dags, follow
-from lakehouse.datasets.sample import write_sample
+from lakehouse.airflow.follow import REFINE, await_dags
 from lakehouse.errors import PolicyError
 from lakehouse.settings import PROJECT
 from lakehouse.stack import server as secrets
-from lakehouse.stack.ports import find
-from tests.server.engine import Server, commands, daemon
+from tests.server.engine import Server
+from tests.server.river import (
+    ASK,
+    DOWN,
+    INGEST,
+    SHOW,
+    TABLES,
+    UP_AGAIN,
+    Person,
+    bring,
+    brought_up,
+    contents,
+    undisturbed,
+)
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("server")]
 
-BUILD, INIT, UP, SHOW, DELIVER, TABLES, ASK, DOWN, UP_AGAIN = commands(
-    (PROJECT / "docs" / "server.md").read_text()
-)
-FEED, ZONE = "north_ehr", "America/New_York"
 OURS = ("apiserver", "scheduler", "dag-processor", "triggerer")
 STAY = {"minio", "postgres", *(f"airflow-{name}" for name in OURS)}
-COMPARED = (
-    "silver.patient",
-    "silver.encounter",
-    "gold.readmission",
-    "gold.vital_sign_daily",
-    "gold.ward_census_hourly",
-)
-PATIENTS = 20
-RIVER_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The whole server, built and brought up as the documentation says."""
-    with daemon() as address:
-        made = Server(address, tmp_path_factory.mktemp("server"), find())
-        made.shell("docker compose down --volumes --remove-orphans")
-        try:
-            for command in (BUILD, INIT, UP):
-                made.shell(command)
-            made.await_health()
-            yield made
-        finally:
-            made.shell("docker compose down --volumes --remove-orphans")
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody who signs in to the server's Airflow."""
-
-    server: Server
-    user: str
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.port}"
-
-    @property
-    def password_file(self) -> Path:
-        return self.server.secrets / f"airflow_{self.user}_password"
-
-    @property
-    def password(self) -> str:
-        return self.password_file.read_text()
+    with brought_up(tmp_path_factory.mktemp("server")) as made:
+        yield made
 
 
 def values(server: Server) -> dict[str, str]:
@@ -238,9 +202,9 @@ def test_the_image_holds_what_the_lock_names_and_no_tool_of_developers(server):
 
 def test_nobody_comes_in_without_a_password_and_the_viewer_only_looks(server):
     viewer = Api.sign_in(Person(server, "viewer"))
-    await_dags(viewer, [f"ingest__{FEED}", REFINE], 90)
+    await_dags(viewer, [INGEST, REFINE], 90)
     with pytest.raises(PolicyError, match="403"):
-        viewer.trigger(f"ingest__{FEED}")
+        viewer.trigger(INGEST)
     for api in (Api(f"http://127.0.0.1:{server.port}"), None):
         with pytest.raises(PolicyError, match="401"):
             api.knows(REFINE) if api else Api.sign_in(Stranger(server, "admin"))
@@ -254,59 +218,11 @@ class Stranger(Person):
         return "admin"
 
 
-def write_export(folder: Path, export: int) -> Path:
-    target = folder / f"export-{export}"
-    write_sample(target, site="north", patients=PATIENTS, seed=7, export=export, zone=ZONE)
-    return target
-
-
-def bring(server: Server, export: int, *, starts: bool) -> None:
-    """Deliver an export, and follow Airflow until all has come to rest; the watcher starts the
-    run, or we do, through the API."""
-    since = datetime.now(UTC)
-    server.shell(DELIVER.replace("-C export", f"-C {write_export(server.folder, export)}"))
-    api = Api.sign_in(Person(server, "admin"))
-    dag_id = f"ingest__{FEED}"
-    if starts:
-        api.trigger(dag_id)
-    follow(api, lambda _: None, Wait(frozenset({dag_id}), since, RIVER_SECONDS))
-
-
-def contents(server: Server) -> dict[str, str]:
-    """A hash over all rows of each compared table."""
-    told = server.shell(
-        "docker compose exec -T airflow-scheduler sh -euc "
-        f"'for t in {' '.join(COMPARED)}; do "
-        'lakehouse sql "select * from $t order by all" --format csv | sha256sum; done\''
-    )
-    return dict(zip(COMPARED, (line.split()[0] for line in told.splitlines()), strict=True))
-
-
-def undisturbed(folder: Path, exports: int) -> dict[str, str]:
-    """The same of a lake in a folder, that one process made."""
-    environment = {"LAKEHOUSE_HOME": str(folder / "home"), "LAKEHOUSE_URL": str(folder / "lake")}
-
-    def lakehouse(*words: str) -> bytes:
-        program = Path(sys.executable).with_name("lakehouse")
-        done = subprocess.run((program, *words), env=environment, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    for export in range(1, exports + 1):
-        lakehouse("land", FEED, str(write_export(folder, export)))
-        lakehouse("run")
-    query = "select * from {} order by all"
-    return {
-        name: hashlib.sha256(lakehouse("sql", query.format(name), "--format", "csv")).hexdigest()
-        for name in COMPARED
-    }
-
-
 def test_two_exports_come_through_kills_and_a_new_start_and_the_tables_are_the_undisturbed_ones(
     server, tmp_path
 ):
     api = Api.sign_in(Person(server, "admin"))
-    await_dags(api, [f"ingest__{FEED}", REFINE], 90)
+    await_dags(api, [INGEST, REFINE], 90)
     bring(server, 1, starts=True)
     assert "gold.readmission" in server.shell(TABLES)
     assert "encounter_id" in server.shell(ASK)

@@ -2,8 +2,10 @@
 
 import base64
 import os
+import ssl
 
 import pytest
+from cryptography import x509
 
 from lakehouse.cli import main
 from lakehouse.errors import SpecError
@@ -37,6 +39,18 @@ def test_keys_have_the_form_that_their_readers_want(folder):
     assert (name, len(base64.b64decode(key))) == ("lake", 32)
     assert len(base64.urlsafe_b64decode(found["airflow_fernet_key"])) == 32
     assert f":{found['postgres_password']}@postgres/" in found["airflow_database"]
+    assert found["celery_broker"] == f"redis://:{found['redis_password']}@redis:6379/0"
+
+
+def test_the_certificate_is_for_the_host_that_was_named_and_fits_its_key(tmp_path):
+    server.init_server(tmp_path / "made", "lake.example.org")
+    told = x509.load_pem_x509_certificate((tmp_path / "made" / "tls_certificate").read_bytes())
+    names = told.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["lake.example.org"]
+    told.verify_directly_issued_by(told)
+    ssl.create_default_context().load_cert_chain(
+        tmp_path / "made" / "tls_certificate", tmp_path / "made" / "tls_key"
+    )
 
 
 def test_what_is_there_is_kept_and_what_was_lost_is_made_anew(folder):
