@@ -46,6 +46,7 @@ _MADE: Mapping[str, tuple[Callable[[], str], int]] = {
     "airflow_admin_password": (_word, 20),
     "airflow_viewer_password": (_word, 20),
     "redis_password": (_word, 20),
+    "marquez_password": (_word, 20),
 }
 # addresses that hold a password: name -> (which, the address around it)
 _ADDRESSES: Mapping[str, tuple[str, str]] = {

@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {
         "COMPOSE_PROFILES": "celery,tls",
         "LAKEHOUSE_EXECUTOR": "CeleryExecutor",
-        "LAKEHOUSE_PROXIES": "*",
+        "LAKEHOUSE_TLS": "True",
         "LAKEHOUSE_TLS_PORT": port,
         "LAKEHOUSE_AIRFLOW_URL": f"https://localhost:{port}",
     }
@@ -41,7 +41,7 @@ def test_what_the_profiles_add_is_healthy_without_root_and_without_a_secret_in_s
     values = {name: (server.secrets / name).read_text() for name in secrets.NAMES}
     for name in ADDED:
         told = server.inspect()[name]
-        users = server.shell(f"docker top {told['Id']} -eo uid,args")
+        users = server.shell(f"docker top {told['Id']} -eo uid,pid,args")
         assert {line.split()[0] for line in users.splitlines()[1:]} == {"10001"}, name
         status = server.shell(f"docker exec {told['Id']} cat /proc/1/status")
         assert re.search(r"^CapEff:\s+0+$", status, re.M), name

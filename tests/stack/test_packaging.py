@@ -46,7 +46,7 @@ def test_every_secret_is_a_file_that_init_server_makes():
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"secrets-check"}))
 def test_a_container_gets_the_secrets_it_reads_and_no_other(name):
     service = SERVICES[name]
-    told = str(service) + (GATEWAY if "configs" in service else "")
+    told = str(service) + (GATEWAY if name == "gateway" else "")
     read = set(re.findall(r"/run/secrets/(\w+)", told))
     assert read == set(service["secrets"])
 
@@ -74,7 +74,8 @@ def test_every_published_port_is_on_loopback():
 
 def test_the_store_and_the_database_are_in_the_inner_network_only():
     networks = {name: it.get("networks") for name, it in SERVICES.items()}
-    assert networks["minio"] == networks["postgres"] == ["inner"]
+    stores = {"minio", "postgres", "redis", "marquez", "marquez-database"}
+    assert {name for name in networks if networks[name] == ["inner"]} >= stores
     assert yaml.safe_load(COMPOSE)["networks"]["inner"] == {"internal": True}
 
 
