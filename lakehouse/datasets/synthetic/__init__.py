@@ -29,7 +29,7 @@ def write_hospital(population: Population, folder: Path, only: Sequence[str] = (
         raise SpecError(
             "the folder for a synthetic hospital is not empty", hint="name another --out"
         )
-    with Truth(folder / "truth") as truth:
+    with Truth(folder / "truth", population) as truth:
         renderers = [
             open_format(population, folder / name, truth)
             for name, open_format in formats().items()

@@ -18,8 +18,8 @@ NIGHTS = (
 )
 """Two nights in which American clocks change; at each site somebody spends them in a ward."""
 
-_EARLIEST = -2 * 366
-_DATES = [(BEGIN.date() + timedelta(days=day)).isoformat() for day in range(_EARLIEST, 800)]
+_EARLIEST, _LATEST = -2 * 366, 800
+_DATES = [(BEGIN.date() + timedelta(days=day)).isoformat() for day in range(_EARLIEST, _LATEST + 2)]
 _CLOCK = [f"{minute // 60:02}:{minute % 60:02}:00" for minute in range(DAY)]
 
 
@@ -47,14 +47,16 @@ class Zone:
     def __init__(self, name: str) -> None:
         self.name = name
         zone = ZoneInfo(name)
-        self._changes: list[int] = []
-        self._offsets: list[int] = []
-        for hour in range(_EARLIEST * 24, 800 * 24):
-            told = moment(hour * 60).astimezone(zone).utcoffset()
-            offset = (told or timedelta()) // timedelta(minutes=1)
-            if not self._offsets or self._offsets[-1] != offset:
-                self._changes.append(hour * 60)
-                self._offsets.append(offset)
+        self._changes = [_EARLIEST * DAY]
+        self._offsets = [_offset(zone, _EARLIEST * DAY)]
+        for day in range(_EARLIEST, _LATEST):
+            # clocks change at most once a day, at a full hour
+            if _offset(zone, (day + 1) * DAY) == self._offsets[-1]:
+                continue
+            hours = range(day * DAY, (day + 1) * DAY + 1, HOUR)
+            at = next(hour for hour in hours if _offset(zone, hour) != self._offsets[-1])
+            self._changes.append(at)
+            self._offsets.append(_offset(zone, at))
         self._texts = [_offset_text(offset) for offset in self._offsets]
 
     def local(self, minute: int) -> int:
@@ -79,6 +81,10 @@ class Zone:
 def date_of(minute: int) -> date:
     """The date of a minute in UTC."""
     return moment(minute).date()
+
+
+def _offset(zone: ZoneInfo, minute: int) -> int:
+    return (moment(minute).astimezone(zone).utcoffset() or timedelta()) // timedelta(minutes=1)
 
 
 def _offset_text(minutes: int) -> str:

@@ -65,13 +65,13 @@ def address_of(dice: Dice) -> Address:
     return Address(line, city, state, postal_code)
 
 
-def contact_of(dice: Dice, truth: Demographics, identity: str) -> Contact:
+def contact_of(dice: Dice, truth: Demographics) -> Contact:
     """A relative, mostly of the same family name."""
     culture = culture_of(dice)
     family = truth.family if dice.chance(70) else dice.pick(culture.families)
     phone = f"+1-555-{dice.between(200, 999)}-{dice.below(10000):04}"
     given = dice.pick(culture.female + culture.male)
-    return Contact(identity, given, family, dice.pick(RELATIONSHIPS), phone)
+    return Contact(given, family, dice.pick(RELATIONSHIPS), phone)
 
 
 def marital_of(dice: Dice) -> str:
@@ -157,6 +157,7 @@ _FLAWS: Mapping[str, tuple[int, _Flaw]] = MappingProxyType(
             4,
             lambda told, *_: replace(told, given=told.given.upper(), family=told.family.upper()),
         ),
+        "year_only": (4, lambda told, *_: replace(told, born=date(told.born.year, 1, 1))),
         "missing_ssn": (30, lambda told, *_: replace(told, ssn=None)),
         "missing_phone": (10, lambda told, *_: replace(told, phone=None, email=None)),
     }

@@ -64,7 +64,6 @@ class Registration:
 class Contact:
     """A relative, who is also the emergency contact."""
 
-    id: str
     given: str
     family: str
     relationship: Code

@@ -71,7 +71,6 @@ class Population:
             self.defects,
             self._neighbour(life),
         )
-        first = self.sites[0].name if not registrations else registrations[0].id
         return Person(
             number=number,
             id=f"{self.seed}-{number}",
@@ -87,7 +86,7 @@ class Population:
             marital=demographics.marital_of(dice),
             insurance_number=f"HTEST{dice.below(10**9):09}",
             payer=dice.below(len(PAYERS)),
-            contact=demographics.contact_of(dice, life.truth, f"{first}-k1"),
+            contact=demographics.contact_of(dice, life.truth),
             height=life.height,
             weight=life.weight,
             smoking=life.smoking,

@@ -10,9 +10,11 @@ from typing import BinaryIO, Self
 
 import orjson
 
-from lakehouse.datasets.synthetic.changes import DEFECTS, ENCOUNTER_DELETED, export_of
-from lakehouse.datasets.synthetic.clock import DAY, utc
+from lakehouse.datasets.synthetic.changes import DEFECTS, export_of
+from lakehouse.datasets.synthetic.clock import utc
 from lakehouse.datasets.synthetic.model import Change, Demographics, Encounter, Person
+from lakehouse.datasets.synthetic.outcomes import outcomes
+from lakehouse.datasets.synthetic.population import Population
 
 Row = dict[str, object]
 MARK = "HTEST: synthetic, no real person"
@@ -20,16 +22,15 @@ MARK = "HTEST: synthetic, no real person"
 use."""
 
 _BUFFER = 1 << 18
-_WINDOW = 30 * DAY
-_JOINED = DAY
 
 
 class Truth:
     """Open streams of rows, by name: `write("phi_span", row)` appends to
     `truth/phi_span.ndjson`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, population: Population) -> None:
         self._folder = folder
+        self._population = population
         self._streams: dict[str, BinaryIO] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -45,14 +46,23 @@ class Truth:
             self.write("registration", row)
         for encounter in person.encounters:
             self.write("encounter", _encounter(person, encounter))
-            for row in records(person, encounter):
-                self.write("record", row)
+            self._write_records(person, encounter)
             for row in _links(person, encounter):
                 self.write("link", row)
         for change in person.changes:
             self.write("defect" if change.kind in DEFECTS else "change", _change(person, change))
-        for row in _outcomes(person):
+        for row in outcomes(person, self._population):
             self.write("outcome", row)
+
+    def _write_records(self, person: Person, encounter: Encounter) -> None:
+        """The longest stream by far: nothing in it needs to be escaped."""
+        found = self._streams.get("record") or self._open("record")
+        place = f'{{"person":"{person.id}","site":"{encounter.site}","encounter":"{encounter.id}"'
+        rows = (
+            f'{place},"kind":"{kind}","id":"{identity}","at":"{utc(at)}"}}\n'
+            for kind, identity, at in _records(encounter)
+        )
+        found.write("".join(rows).encode())
 
     def _open(self, stream: str) -> BinaryIO:
         path = self._folder / f"{stream}.ndjson"
@@ -76,33 +86,24 @@ class Truth:
         self.close()
 
 
-def records(person: Person, encounter: Encounter) -> Iterator[Row]:
-    """Every id below an encounter, with what it is called in the model."""
-    told = [
-        *(("diagnosis", one.id, one.recorded) for one in encounter.diagnoses),
-        *(("round", one.id, one.minute) for one in encounter.rounds),
-        *(("medication", one.id, one.ordered) for one in encounter.medications),
-        *(("procedure", one.id, one.start) for one in encounter.procedures),
-        *(("implant", p.implant.id, p.start) for p in encounter.procedures if p.implant),
-        *(("imaging", one.id, one.ordered) for one in encounter.imaging),
-        *(("document", one.id, one.minute) for one in encounter.documents),
-        *(("allergy", one.id, one.recorded) for one in encounter.allergies),
-        *(("immunization", one.id, one.minute) for one in encounter.immunizations),
-        *(("survey", one.id, one.minute) for one in encounter.surveys),
-        *(("care_plan", one.id, one.start) for one in encounter.care_plans),
-    ]
+def _records(encounter: Encounter) -> Iterator[tuple[str, str, int]]:
+    """Every id below an encounter: what it is called in the model, the id, and the minute."""
+    yield from (("diagnosis", one.id, one.recorded) for one in encounter.diagnoses)
+    yield from (("round", one.id, one.minute) for one in encounter.rounds)
     for panel in encounter.panels:
-        told.append(("panel", panel.id, panel.ordered))
-        told += (("result", one.id, panel.resulted) for one in panel.results)
-    for kind, identity, at in told:
-        yield {
-            "person": person.id,
-            "site": encounter.site,
-            "encounter": encounter.id,
-            "kind": kind,
-            "id": identity,
-            "at": utc(at),
-        }
+        yield "panel", panel.id, panel.ordered
+        yield from (("result", one.id, panel.resulted) for one in panel.results)
+    yield from (("medication", one.id, one.ordered) for one in encounter.medications)
+    for done in encounter.procedures:
+        yield "procedure", done.id, done.start
+        if done.implant is not None:
+            yield "implant", done.implant.id, done.start
+    yield from (("imaging", one.id, one.ordered) for one in encounter.imaging)
+    yield from (("document", one.id, one.minute) for one in encounter.documents)
+    yield from (("allergy", one.id, one.recorded) for one in encounter.allergies)
+    yield from (("immunization", one.id, one.minute) for one in encounter.immunizations)
+    yield from (("survey", one.id, one.minute) for one in encounter.surveys)
+    yield from (("care_plan", one.id, one.start) for one in encounter.care_plans)
 
 
 def _person(person: Person) -> Row:
@@ -215,30 +216,3 @@ def _change(person: Person, change: Change) -> Row:
         "value": change.value,
         "other": change.other or None,
     }
-
-
-def _outcomes(person: Person) -> Iterator[Row]:
-    """One row a stay: whether an unplanned one followed within 30 days, and when it got worse.
-
-    A stay that begins within a day of another's end goes on with it. Those that end in death,
-    against advice, or are deleted in the end are no index; a deleted stay also is no readmission.
-    """
-    deleted = {one.target for one in person.changes if one.kind == ENCOUNTER_DELETED}
-    stays = [one for one in person.encounters if one.is_inpatient and one.id not in deleted]
-    for place, stay in enumerate(stays):
-        following = stays[place + 1] if place + 1 < len(stays) else None
-        goes_on = following is not None and following.start - stay.end < _JOINED
-        is_index = stay.disposition not in ("exp", "aadvice") and not goes_on
-        is_back = following is not None and not goes_on and following.start - stay.end <= _WINDOW
-        yield {
-            "person": person.id,
-            "site": stay.site,
-            "encounter": stay.id,
-            "is_index": is_index,
-            "is_readmitted": is_index
-            and following is not None
-            and is_back
-            and not following.is_elective,
-            "deteriorated_at": None if stay.deteriorated is None else utc(stay.deteriorated),
-            "died": stay.disposition == "exp",
-        }

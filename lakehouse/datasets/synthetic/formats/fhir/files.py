@@ -1,0 +1,204 @@
+"""The files of one export: parts of NDJSON by type, deletions, and the manifest that lists them."""
+
+import json
+import zlib
+from pathlib import Path
+
+from lakehouse.datasets.synthetic.clock import exported_at, utc
+from lakehouse.datasets.synthetic.words.codes import TERMS
+
+_FLUSH = 1 << 16
+_BLOCK = 65_535
+_ENTRIES = 25
+_LINES = 20_000
+_PACKED = "Observation"
+_MARK = {"system": f"{TERMS}/v3-ActReason", "code": "HTEST"}
+
+
+class _Part:
+    """One file. It is open only while it is written to: there may be hundreds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._is_closed = False
+        self._left = bytearray()
+        path.write_bytes(self._head())
+
+    def add(self, line: bytes) -> None:
+        self.count += 1
+        self._left += line
+        if len(self._left) >= _FLUSH:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, once."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._flush()
+            self._end()
+
+    def _end(self) -> None:
+        pass
+
+    def _flush(self) -> None:
+        with self.path.open("ab") as file:
+            file.write(self._packed(bytes(self._left)))
+        self._left.clear()
+
+    def _head(self) -> bytes:
+        return b""
+
+    def _packed(self, content: bytes) -> bytes:
+        return content
+
+
+class _Packed(_Part):
+    """A gzip file of stored blocks (RFC 1951, 1952): every zlib compresses in its own way, and the
+    bytes must not depend on which one is here."""
+
+    def __init__(self, path: Path) -> None:
+        self._check = 0
+        self._size = 0
+        super().__init__(path)
+
+    def _end(self) -> None:
+        with self.path.open("ab") as file:
+            file.write(b"\x01\x00\x00\xff\xff")
+            file.write(
+                self._check.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+            )
+
+    def _head(self) -> bytes:
+        return b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+
+    def _packed(self, content: bytes) -> bytes:
+        self._check = zlib.crc32(content, self._check)
+        self._size += len(content)
+        told = bytearray()
+        for start in range(0, len(content), _BLOCK):
+            block = content[start : start + _BLOCK]
+            told += (
+                b"\0"
+                + len(block).to_bytes(2, "little")
+                + (len(block) ^ 0xFFFF).to_bytes(2, "little")
+            )
+            told += block
+        return bytes(told)
+
+
+def _number(value: int) -> bytes:
+    return (value & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+class _Stream:
+    """The parts of a type. Every second observation goes to a packed part; a full part is
+    followed by another."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._width = 2 if kind == _PACKED else 1
+        self._count = 0
+        self._current: list[_Part] = []
+        self.parts: list[_Part] = []
+
+    def add(self, line: bytes) -> None:
+        if self._count % (_LINES * self._width) == 0:
+            self._open()
+        self._current[self._count % self._width].add(line)
+        self._count += 1
+
+    def _open(self) -> None:
+        for part in self._current:
+            part.close()
+        self._current = []
+        for place in range(self._width):
+            name = f"{self._kind}.{len(self.parts):03}.ndjson"
+            part = _Packed(self._folder / f"{name}.gz") if place else _Part(self._folder / name)
+            self._current.append(part)
+            self.parts.append(part)
+
+
+class ExportFiles:
+    """The folder of one export while it is written."""
+
+    def __init__(self, folder: Path, base: str, export: int) -> None:
+        self._folder = folder
+        self._base = base
+        self._export = export
+        self._streams: dict[str, _Stream] = {}
+        self._deleted: list[str] = []
+        self._bundles: _Part | None = None
+        folder.mkdir(parents=True)
+
+    def add(self, kind: str, line: bytes) -> None:
+        """One line of a type."""
+        found = self._streams.get(kind)
+        if found is None:
+            found = self._streams[kind] = _Stream(self._folder, kind)
+        found.add(line)
+
+    def delete(self, kind: str, identity: str) -> None:
+        """A record that the site has deleted."""
+        self._deleted.append(f"{kind}/{identity}")
+        if len(self._deleted) >= _ENTRIES:
+            self._bundle()
+
+    def _bundle(self) -> None:
+        if self._bundles is None:
+            (self._folder / "deleted").mkdir()
+            self._bundles = _Part(self._folder / "deleted" / "Bundle.000.ndjson")
+        entries = [{"request": {"method": "DELETE", "url": url}} for url in self._deleted]
+        mark = {
+            "security": [
+                {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}
+            ]
+        }
+        bundle = {"resourceType": "Bundle", "meta": mark, "type": "transaction", "entry": entries}
+        self._bundles.add(json.dumps(bundle).encode() + b"\n")
+        self._deleted.clear()
+
+    def close(self) -> None:
+        """Close the parts, and write the manifest and the log (FHIR Bulk Data Access 2.0)."""
+        if self._deleted:
+            self._bundle()
+        output = [
+            self._listed(kind, part)
+            for kind, stream in sorted(self._streams.items())
+            for part in stream.parts
+        ]
+        deleted = [self._listed("Bundle", self._bundles)] if self._bundles else []
+        since = f"?_since={utc(exported_at(self._export - 1))}" if self._export > 1 else ""
+        at = utc(exported_at(self._export))
+        manifest = {
+            "transactionTime": at,
+            "request": f"{self._base}/$export{since}",
+            "requiresAccessToken": False,
+            "output": output,
+            "deleted": deleted,
+            "error": [],
+            "extension": {"https://synthetic.example.org/mark": "HTEST: synthetic, no real person"},
+        }
+        (self._folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        self._log(at, [*output, *deleted])
+
+    def _listed(self, kind: str, part: _Part) -> dict[str, object]:
+        part.close()
+        name = part.path.relative_to(self._folder)
+        return {
+            "type": kind,
+            "url": f"{self._base}/export/{self._export}/{name}",
+            "count": part.count,
+        }
+
+    def _log(self, at: str, listed: list[dict[str, object]]) -> None:
+        """What a client of the export would write down (the common log of bulk data clients)."""
+        told: list[tuple[str, dict[str, object]]] = [
+            ("kickoff", {"exportUrl": f"{self._base}/$export"}),
+            *(("download_complete", {"fileUrl": one["url"]}) for one in listed),
+            ("export_complete", {"files": len(listed)}),
+        ]
+        common = {"exportId": f"HTEST-{self._export}", "timestamp": at}
+        lines = [json.dumps(common | {"eventId": kind, "eventDetail": more}) for kind, more in told]
+        (self._folder / "log.ndjson").write_text("\n".join(lines) + "\n")
