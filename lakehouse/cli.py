@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _json_option(status)
     add("doctor", _doctor, "Prove that the store can carry a lake: races, rights, clock.")
     demo = add("demo", _demo, "Bring a small synthetic hospital through the pipelines.")
-    demo.add_argument("--patients", type=int, default=60, metavar="N", help="at each site")
+    demo.add_argument("--patients", type=int, default=200, metavar="N", help="at two sites; 200")
     _river_verbs(add)
     _question_verbs(add)
     add_verbs(add)

@@ -127,7 +127,10 @@ def _correction(dice: Dice, encounter: Encounter, at: int) -> Iterator[Change]:
             if result.value is not None and not result.comparator:
                 at = max(at, panel.resulted + HOUR)
                 wrong = result.value + dice.between(2, 5)
-                yield Change(RESULT_CORRECTED, encounter.site, at, result.id, wrong)
+                right, parts = result.value, result.analyte.parts
+                yield Change(
+                    RESULT_CORRECTED, encounter.site, at, result.id, wrong, right=right, parts=parts
+                )
                 return
 
 

@@ -49,7 +49,7 @@ class Life:
         self.module = "wellness"
         self.has_duplicate = False
         self.height = dice.about(176 if truth.sex == "male" else 163, 7)
-        self.weight = self.height * self.height * dice.between(205, 330) // 100_000
+        self.weight = self.height * self.height * dice.between(205, 330) // 10_000
         self.smoking = dice.weighted(((58, "never"), (27, "former"), (15, "current")))
         self.baseline = _baseline(dice, age)
         self.died: int | None = None

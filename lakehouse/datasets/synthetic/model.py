@@ -357,8 +357,10 @@ class Change:
     """The id of the record, of the kind that the change's kind implies."""
     value: int | None = None
     other: str = ""
-    """The id of another record that takes part: the survivor of a merge, the copy of a
-    duplicate."""
+    """The id of another record that takes part: a merge's survivor, the copy of a duplicate."""
+    right: int | None = None
+    """What a corrected value is in truth; both in 1/`parts`."""
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ def outcomes(person: Person, population: Population) -> Iterator[dict[str, objec
     `is_readmitted` is about the person; `is_readmitted_as_charted` about what one site can know
     from the patient id that it charted the stays under. Stays that touch, or that a transfer joins
     within a day, are one episode, known by its first stay; the rest have no outcome. An episode
-    that ends in death, against advice or with a transfer to elsewhere is no index. A planned stay is no
-    readmission, and after it nothing counts. Days are those of the site.
+    that ends in death, against advice or with a transfer to elsewhere is no index. A planned stay
+    is no readmission, and after it nothing counts. Days are those of the site.
     """
     gone = {one.target for one in person.changes if one.kind == ENCOUNTER_DELETED}
     urgent = {one.target for one in person.changes if one.kind == ENCOUNTER_RECLASSIFIED}

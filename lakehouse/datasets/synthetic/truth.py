@@ -214,5 +214,7 @@ def _change(person: Person, change: Change) -> Row:
         "export": export_of(change),
         "target": change.target,
         "value": change.value,
+        "right": change.right,
+        "parts": change.parts,
         "other": change.other or None,
     }

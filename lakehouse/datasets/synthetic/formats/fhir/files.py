@@ -201,4 +201,6 @@ class ExportFiles:
         ]
         common = {"exportId": f"HTEST-{self._export}", "timestamp": at}
         lines = [json.dumps(common | {"eventId": kind, "eventDetail": more}) for kind, more in told]
-        (self._folder / "log.ndjson").write_text("\n".join(lines) + "\n")
+        # beside the export: it is no resource, and whoever lands the folder must not meet it
+        with (self._folder.parent / "log.ndjson").open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
