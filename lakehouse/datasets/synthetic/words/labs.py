@@ -51,7 +51,7 @@ SODIUM = _analyte(
 )  # fmt: skip
 POTASSIUM = _analyte(
     "2823-3", "Potassium [Moles/volume] in Serum or Plasma", "Potassium", ("mmol/L", 10),
-    (42, 3, 35, 51, (25, 65), (15, 90)),
+    (43, 4, 35, 51, (25, 65), (15, 90)),
 )  # fmt: skip
 CHLORIDE = _analyte(
     "2075-0", "Chloride [Moles/volume] in Serum or Plasma", "Chloride", ("mmol/L", 1),
@@ -67,31 +67,31 @@ UREA = _analyte(
 )  # fmt: skip
 CREATININE = _analyte(
     "2160-0", "Creatinine [Mass/volume] in Serum or Plasma", "Creatinine", ("mg/dL", 100),
-    (90, 15, 60, 130, (20, 500), (15, 2500)),
+    (95, 17, 60, 130, (20, 500), (15, 2500)),
 )  # fmt: skip
 GLUCOSE = _analyte(
     "2345-7", "Glucose [Mass/volume] in Serum or Plasma", "Glucose", ("mg/dL", 1),
-    (92, 8, 70, 110, (40, 450), (20, 600)),
+    (90, 10, 70, 110, (40, 450), (20, 600)),
 )  # fmt: skip
 CALCIUM = _analyte(
     "17861-6", "Calcium [Mass/volume] in Serum or Plasma", "Calcium", ("mg/dL", 10),
-    (94, 3, 86, 103, (60, 130), (40, 180)),
+    (94, 4, 86, 103, (60, 130), (40, 180)),
 )  # fmt: skip
 LEUKOCYTES = _analyte(
     "6690-2", "Leukocytes [#/volume] in Blood by Automated count", "Leukocytes", ("10*3/uL", 10),
-    (70, 15, 40, 110, (10, 300), (2, 1000)),
+    (75, 17, 40, 110, (10, 300), (2, 1000)),
 )  # fmt: skip
 HAEMOGLOBIN = _analyte(
     "718-7", "Hemoglobin [Mass/volume] in Blood", "Hemoglobin", ("g/dL", 10),
-    (140, 10, 120, 170, (70, 200), (20, 250)),
+    (143, 12, 120, 170, (70, 200), (20, 250)),
 )  # fmt: skip
 HAEMATOCRIT = _analyte(
     "4544-3", "Hematocrit [Volume Fraction] of Blood by Automated count", "Hematocrit", ("%", 10),
-    (420, 28, 360, 500, (210, 600), (60, 750)),
+    (430, 34, 360, 510, (210, 600), (60, 750)),
 )  # fmt: skip
 PLATELETS = _analyte(
     "777-3", "Platelets [#/volume] in Blood by Automated count", "Platelets", ("10*3/uL", 1),
-    (250, 45, 150, 400, (20, 1000), (5, 2000)),
+    (265, 58, 150, 400, (20, 1000), (5, 2000)),
 )  # fmt: skip
 HBA1C = _analyte(
     "4548-4", "Hemoglobin A1c/Hemoglobin.total in Blood", "Hemoglobin A1c", ("%", 10),
