@@ -21,7 +21,8 @@ WEIGHT = 2
 AGES = (19, 40)
 SEX = "female"
 
-_VISIT = Plan("AMB", ANTENATAL, PREGNANCY, OBSTETRICS, WELL)
+_FIRST = Plan("AMB", ANTENATAL, PREGNANCY, OBSTETRICS, WELL)
+_VISIT = Plan("AMB", FOLLOW_UP, PREGNANCY, OBSTETRICS, WELL)
 _BIRTH = Plan("IMP", ADMISSION, DELIVERY, OBSTETRICS, Signs(26, 6, 0, 4, 14, 8))
 _AFTER = Plan("AMB", FOLLOW_UP, AFTERCARE, OBSTETRICS, WELL)
 _WEEK = 7 * DAY
@@ -70,7 +71,7 @@ def after(life: Life) -> State | None:
 
 def _visit(life: Life, day: int, week: int) -> None:
     start = day // DAY * DAY + 14 * HOUR + 5 * life.dice.below(70)
-    chart = life.open(_VISIT, start)
+    chart = life.open(_FIRST if week == 8 else _VISIT, start)
     chart.feel(0)
     chart.measure(start + 5, is_whole=True)
     if week == 8:

@@ -68,7 +68,7 @@ PREGNANCY = Problem(
         "Z34.90",
         "Encounter for supervision of normal pregnancy, unspecified, unspecified trimester",
     ),
-    _snomed("77386006", "Pregnant (finding)"),
+    _snomed("72892002", "Normal pregnancy (finding)"),
 )
 DELIVERY = Problem(
     _icd("O80", "Encounter for full-term uncomplicated delivery"),
@@ -116,7 +116,7 @@ LINE = Code(
 )
 SPIROMETRY = _snomed("127783003", "Spirometry (procedure)")
 ELECTROCARDIOGRAM = _snomed("29303009", "Electrocardiographic procedure (procedure)")
-KNEE_IMPLANT = _snomed("303533002", "Total knee replacement prosthesis (physical object)")
+KNEE_IMPLANT = Code("https://synthetic.example.org/device", "knee", "Knee prosthesis (synthetic)")
 
 RACES = (
     (60, Code(OMB, "2106-3", "White")),
