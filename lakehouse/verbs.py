@@ -54,12 +54,12 @@ def _synth_verb(parser: argparse.ArgumentParser) -> None:
 def _rate(text: str) -> int:
     """A share as parts of 10,000."""
     try:
-        found = Decimal(text) * 10_000
-    except ArithmeticError:
-        found = Decimal(-1)
+        found = int(Decimal(text) * 10_000)
+    except (ArithmeticError, ValueError):
+        found = -1
     if not 0 <= found <= 10_000:  # noqa: PLR2004
         raise argparse.ArgumentTypeError("not a share like 0.05")
-    return int(found)
+    return found
 
 
 def _quarantine_verb(parser: argparse.ArgumentParser) -> None:

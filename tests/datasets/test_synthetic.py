@@ -1,10 +1,12 @@
 """The synthetic hospital: the same people for the same seed, and stories that do not contradict themselves."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from lakehouse.datasets.synthetic import Population, sites_of
+from lakehouse.cli import main
+from lakehouse.datasets.synthetic import Population, sites_of, write_hospital
 from lakehouse.datasets.synthetic.clock import END, NIGHTS
 from lakehouse.datasets.synthetic.dice import Dice
 from lakehouse.datasets.synthetic.model import Encounter
@@ -93,3 +95,40 @@ def test_no_story_contradicts_itself(seed: int) -> None:
 def test_what_cannot_be_is_refused(patients: int, sites: str, defects: int) -> None:
     with pytest.raises(SpecError):
         Population(patients, 7, sites_of(sites), defects)
+
+
+def test_a_folder_with_something_in_it_and_a_format_that_is_not_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(SpecError, match="not empty"):
+        write_hospital(Population(1, 7), tmp_path, ["fhir"])
+    with pytest.raises(SpecError, match="no format is called x12"):
+        write_hospital(Population(1, 7), tmp_path / "new", ["x12"])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_every_file_of_the_truth_says_that_it_is_synthetic(tmp_path: Path) -> None:
+    write_hospital(Population(42, 7, defects=2000), tmp_path / "out", ["fhir"])
+    streams = {
+        path.stem: path.read_bytes().splitlines() for path in (tmp_path / "out" / "truth").iterdir()
+    }
+    assert {
+        "person",
+        "registration",
+        "encounter",
+        "record",
+        "link",
+        "change",
+        "defect",
+        "outcome",
+    } <= streams.keys()
+    assert all(b'"mark":"HTEST"' in line for lines in streams.values() for line in lines)
+
+
+@pytest.mark.parametrize("rate", ["-0.1", "1.1", "many", "nan"])
+def test_a_rate_that_is_no_share_is_wrong_usage(
+    rate: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["synth", "--patients", "1", "--seed", "1", "--out", "x", "--defects", rate])
+    assert ended.value.code == 2
+    assert "not a share" in capsys.readouterr().err

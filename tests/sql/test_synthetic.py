@@ -276,6 +276,24 @@ def test_the_hours_in_each_ward_are_the_storys(lake: Lake) -> None:
         assert census == minutes
 
 
+def test_heart_rates_are_counted_once_each(lake: Lake) -> None:
+    known = {(row["site"], row["id"]) for row in lake.kept("record") if row["kind"] == "round"}
+    told = [*lake.truth["change"], *lake.truth["defect"]]
+    known -= {(row["site"], row["target"]) for row in lake.changes("round_in_error")}
+    # one that cannot be is no heart rate, and one that comes late is not there yet
+    known -= {(row["site"], row["target"]) for row in told if row["kind"] == "impossible"}
+    known -= {
+        (row["site"], row["target"])
+        for row in told
+        if row["kind"] == "round_late" and row["export"] > lake.export
+    }
+    query = (
+        "select source, sum(n_measurement)::int from gold.vital_sign_daily "
+        "where vital_sign = 'heart_rate' group by source"
+    )
+    assert dict(found(lake, query)) == Counter(site for site, _ in known)
+
+
 NIGHTS = """
 day        | hours
 2026-11-01 | 25

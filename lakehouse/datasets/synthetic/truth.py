@@ -1,6 +1,7 @@
 """The answer key: NDJSON streams under `truth/`, told from the story before any format is rendered.
 
-Each row is written at once; nothing is kept. Times are instants in UTC, dates are ISO 8601.
+Each row is written at once, and says that it is synthetic (`mark`); nothing is kept. Times are
+instants in UTC, dates are ISO 8601.
 """
 
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from lakehouse.datasets.synthetic.population import Population
 
 Row = dict[str, object]
 MARK = "HTEST: synthetic, no real person"
-"""The mark that each row of the truth carries, and that formats without one of their own may
-use."""
+"""The mark for formats without one of their own."""
+
+_MARKED = {"mark": "HTEST"}
 
 _BUFFER = 1 << 18
 
@@ -37,7 +39,7 @@ class Truth:
     def write(self, stream: str, row: Row) -> None:
         """Append one row."""
         found = self._streams.get(stream) or self._open(stream)
-        found.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        found.write(orjson.dumps({**row, **_MARKED}, option=orjson.OPT_APPEND_NEWLINE))
 
     def add(self, person: Person) -> None:
         """All that the story says of a person."""
@@ -59,7 +61,7 @@ class Truth:
         found = self._streams.get("record") or self._open("record")
         place = f'{{"person":"{person.id}","site":"{encounter.site}","encounter":"{encounter.id}"'
         rows = (
-            f'{place},"kind":"{kind}","id":"{identity}","at":"{utc(at)}"}}\n'
+            f'{place},"kind":"{kind}","id":"{identity}","at":"{utc(at)}","mark":"HTEST"}}\n'
             for kind, identity, at in _records(encounter)
         )
         found.write("".join(rows).encode())
@@ -109,7 +111,6 @@ def _records(encounter: Encounter) -> Iterator[tuple[str, str, int]]:
 def _person(person: Person) -> Row:
     return {
         "person": person.id,
-        "mark": MARK,
         **_demographics(person.truth),
         "nickname": person.nickname,
         "former_family": person.former_family,

@@ -1,6 +1,6 @@
-"""The words of the synthetic hospital: invented people and places, and codes that may be passed on.
+"""The words of the synthetic hospital: invented people and places, and the codes of their records.
 
 ICD-10-CM, ICD-10-PCS and CVX are in the public domain, RxNorm codes are from the prescribable subset,
-LOINC codes are used under the LOINC licence (https://loinc.org/license), and the few SNOMED CT codes
-are from the Global Patient Set (CC BY 4.0, SNOMED International).
+LOINC codes are used under the LOINC licence (https://loinc.org/license). The few SNOMED CT concepts are
+named as examples; whoever uses SNOMED CT needs the licence of their country.
 """
