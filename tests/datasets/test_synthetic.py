@@ -67,7 +67,7 @@ def ids(encounter: Encounter) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_story_contradicts_itself(seed: int) -> None:
-    for person in Population(84, seed).people():
+    for person in Population(84, seed, defects=10_000).people():
         encounters = person.encounters
         assert encounters
         for before, after in pairwise(encounters):
@@ -86,6 +86,12 @@ def test_no_story_contradicts_itself(seed: int) -> None:
         assert len(uids) == len(set(uids))
         assert all(len(uid) <= 44 for uid in uids)
         assert person.died is None or person.died == encounters[-1].end
+        targets = [
+            (one.site, one.target)
+            for one in person.changes
+            if not one.kind.startswith(("patient", "address"))
+        ]
+        assert len(targets) == len(set(targets))
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,15 @@ def changes_of(
     yield from _merges(dice, number, registrations)
     yield from _addresses(dice, number, registrations)
     known = [found for found in encounters if found.end < END]
-    if known:
-        yield from _edits(dice, number, known, neighbour)
-        yield from _urgencies(dice, number, known)
-        if dice.below(_PARTS) < defects:
-            yield from _defects(dice, number, known)
+    if not known:
+        return
+    edits = [*_edits(dice, number, known, neighbour), *_urgencies(dice, number, known)]
+    yield from edits
+    if dice.below(_PARTS) < defects:
+        # what is changed by somebody is not broken as well: one record has one story
+        taken = {edit.target for edit in edits}
+        found = _defects(dice, number, known[-1])
+        yield from (one for one in found if taken.isdisjoint((one.target, known[-1].id)))
 
 
 def export_of(change: Change) -> int:
@@ -163,10 +167,9 @@ def _addresses(dice: Dice, number: int, registrations: Sequence[Registration]) -
             yield Change(PATIENT_STALE, told.site, END + dice.between(2, 20) * HOUR, told.id)
 
 
-def _defects(dice: Dice, number: int, known: Sequence[Encounter]) -> Iterator[Change]:
+def _defects(dice: Dice, number: int, last: Encounter) -> Iterator[Change]:
     at = exported_at(1) + dice.between(HOUR, 20 * HOUR)
     kind = DEFECTS[dice.below(len(DEFECTS))]
-    last = known[-1]
     if kind == IMPOSSIBLE and last.rounds:
         yield Change(kind, last.site, at, last.rounds[-1].id, 900 + number % 90)
     elif kind != IMPOSSIBLE and last.panels:

@@ -69,14 +69,17 @@ def _write_encounter(
     sink: Sink, person: Person, encounter: Encounter, changes: dict[str, Change]
 ) -> None:
     change = changes.get(encounter.id)
-    if change is not None and change.kind == ENCOUNTER_MOVED:
+    kind = None if change is None else change.kind
+    if change is not None and kind == ENCOUNTER_MOVED:
         sink.charts(change.other, until=change.at)
         _write_chapters(sink, person, encounter, changes)
         sink.charts(encounter.patient, since=change.at)
+    elif change is not None and kind == ENCOUNTER_DELETED:
+        sink.charts(encounter.patient, until=change.at)
     else:
         sink.charts(encounter.patient)
     _write_chapters(sink, person, encounter, changes)
-    if change is not None and change.kind == ENCOUNTER_DELETED:
+    if change is not None and kind == ENCOUNTER_DELETED:
         sink.delete_written(change.at)
 
 

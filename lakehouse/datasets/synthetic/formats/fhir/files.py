@@ -7,7 +7,7 @@ from pathlib import Path
 from lakehouse.datasets.synthetic.clock import exported_at, utc
 from lakehouse.datasets.synthetic.words.codes import TERMS
 
-_FLUSH = 1 << 16
+_FLUSH = 64
 _BLOCK = 65_535
 _ENTRIES = 25
 _LINES = 20_000
@@ -21,30 +21,15 @@ class _Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
-        self._is_closed = False
-        self._left = bytearray()
         path.write_bytes(self._head())
 
-    def add(self, line: bytes) -> None:
-        self.count += 1
-        self._left += line
-        if len(self._left) >= _FLUSH:
-            self._flush()
+    def add(self, lines: list[bytes]) -> None:
+        self.count += len(lines)
+        with self.path.open("ab") as file:
+            file.write(self._packed(b"".join(lines)))
 
     def close(self) -> None:
-        """Write what is left, once."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._flush()
-            self._end()
-
-    def _end(self) -> None:
-        pass
-
-    def _flush(self) -> None:
-        with self.path.open("ab") as file:
-            file.write(self._packed(bytes(self._left)))
-        self._left.clear()
+        """Write what comes last."""
 
     def _head(self) -> bytes:
         return b""
@@ -62,12 +47,10 @@ class _Packed(_Part):
         self._size = 0
         super().__init__(path)
 
-    def _end(self) -> None:
+    def close(self) -> None:
         with self.path.open("ab") as file:
-            file.write(b"\x01\x00\x00\xff\xff")
-            file.write(
-                self._check.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
-            )
+            last_block = b"\x01\x00\x00\xff\xff"
+            file.write(last_block + _number(self._check) + _number(self._size))
 
     def _head(self) -> bytes:
         return b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
@@ -78,12 +61,7 @@ class _Packed(_Part):
         told = bytearray()
         for start in range(0, len(content), _BLOCK):
             block = content[start : start + _BLOCK]
-            told += (
-                b"\0"
-                + len(block).to_bytes(2, "little")
-                + (len(block) ^ 0xFFFF).to_bytes(2, "little")
-            )
-            told += block
+            told += b"\0" + _number(len(block))[:2] + _number(len(block) ^ 0xFFFF)[:2] + block
         return bytes(told)
 
 
@@ -99,15 +77,21 @@ class _Stream:
         self._folder = folder
         self._kind = kind
         self._width = 2 if kind == _PACKED else 1
-        self._count = 0
         self._current: list[_Part] = []
+        self._lines: list[bytes] = []
         self.parts: list[_Part] = []
 
     def add(self, line: bytes) -> None:
-        if self._count % (_LINES * self._width) == 0:
+        self._lines.append(line)
+        if len(self._lines) >= _FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._current or self._current[0].count >= _LINES:
             self._open()
-        self._current[self._count % self._width].add(line)
-        self._count += 1
+        for place, part in enumerate(self._current):
+            part.add(self._lines[place :: self._width])
+        self._lines.clear()
 
     def _open(self) -> None:
         for part in self._current:
@@ -118,6 +102,12 @@ class _Stream:
             part = _Packed(self._folder / f"{name}.gz") if place else _Part(self._folder / name)
             self._current.append(part)
             self.parts.append(part)
+
+    def close(self) -> None:
+        if self._lines:
+            self._flush()
+        for part in self._current:
+            part.close()
 
 
 class ExportFiles:
@@ -156,13 +146,15 @@ class ExportFiles:
             ]
         }
         bundle = {"resourceType": "Bundle", "meta": mark, "type": "transaction", "entry": entries}
-        self._bundles.add(json.dumps(bundle).encode() + b"\n")
+        self._bundles.add([json.dumps(bundle).encode() + b"\n"])
         self._deleted.clear()
 
     def close(self) -> None:
         """Close the parts, and write the manifest and the log (FHIR Bulk Data Access 2.0)."""
         if self._deleted:
             self._bundle()
+        for stream in self._streams.values():
+            stream.close()
         output = [
             self._listed(kind, part)
             for kind, stream in sorted(self._streams.items())
@@ -184,7 +176,6 @@ class ExportFiles:
         self._log(at, [*output, *deleted])
 
     def _listed(self, kind: str, part: _Part) -> dict[str, object]:
-        part.close()
         name = part.path.relative_to(self._folder)
         return {
             "type": kind,

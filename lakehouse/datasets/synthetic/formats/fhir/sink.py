@@ -72,11 +72,14 @@ class Sink:
 
     def put(self, kind: str, identity: str, body: Body, at: int, version: int = 1) -> None:
         """One version of a resource, that was written in a minute."""
-        self._written.append((kind, identity))
         if self._since:
             at, version = max(at, self._since), version + 1
         export = 1 if at <= END else 1 - (END - at) // DAY
-        if export > EXPORTS or (self._until and exported_at(export) >= self._until):
+        if self._until:
+            if exported_at(export) >= self._until:
+                return
+            self._written.append((kind, identity))
+        elif export > EXPORTS:
             return
         self._exports[export - 1].add(kind, self._line(kind, identity, body, at, version))
 
@@ -109,7 +112,7 @@ class Sink:
         self._exports[export - 1].add(kind, line[: len(line) // 2] + b"\n")
 
     def delete_written(self, at: int) -> None:
-        """The site deletes all that was put since the last `charts`."""
+        """The site deletes all that the exports before showed since the last `charts`."""
         export = 1 - (END - at) // DAY
         for kind, identity in dict.fromkeys(self._written):
             self._exports[export - 1].delete(kind, identity)
