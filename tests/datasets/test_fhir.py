@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse.datasets.synthetic import Population, sites_of, write_hospital
 from lakehouse.datasets.synthetic.formats.fhir.vitals import SIGN_SUFFIXES
 from tests.datasets.hospital import write
 
@@ -261,3 +262,26 @@ def test_memory_does_not_grow_with_the_number_of_people(tmp_path: Path) -> None:
         for patients in (250, 1500)
     ]
     assert peaks[1] - peaks[0] < 8
+
+
+@pytest.mark.parametrize("sites", ["solo", "a,b,c=Asia/Kolkata", "a,b,c,d,e,f=Europe/Vienna,g"])
+def test_there_may_be_one_site_or_many_in_any_zone_and_one_person_or_many(
+    tmp_path: Path, sites: str
+) -> None:
+    names = [name.partition("=")[0] for name in sites.split(",")]
+    for patients in (1, 23):
+        population = Population(patients, 3, sites_of(sites), defects=10_000)
+        place = tmp_path / str(patients)
+        write_hospital(population, place, ["fhir"])
+        assert {path.name for path in (place / "fhir").iterdir()} == set(names)
+        for name in names:
+            for export in EXPORTS:
+                assert (place / "fhir" / name / str(export) / "manifest.json").is_file()
+        known = {(one["site"], one["patient"]) for one in truth(place, "registration")}
+        written = {
+            (name, one["id"])
+            for name in names
+            for one in resources(place / "fhir" / name / "1")
+            if one["resourceType"] == "Patient"
+        }
+        assert written == known
