@@ -140,12 +140,8 @@ class ExportFiles:
             (self._folder / "deleted").mkdir()
             self._bundles = _Part(self._folder / "deleted" / "Bundle.000.ndjson")
         entries = [{"request": {"method": "DELETE", "url": url}} for url in self._deleted]
-        mark = {
-            "security": [
-                {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}
-            ]
-        }
-        bundle = {"resourceType": "Bundle", "meta": mark, "type": "transaction", "entry": entries}
+        meta = {"security": [_MARK]}
+        bundle = {"resourceType": "Bundle", "meta": meta, "type": "transaction", "entry": entries}
         self._bundles.add([json.dumps(bundle).encode() + b"\n"])
         self._deleted.clear()
 

@@ -149,15 +149,7 @@ def _write_plan(sink: Sink, told: Encounter, plan: CarePlan) -> None:
         },
         "status": "active",
         "intent": "plan",
-        "category": [
-            concept(
-                Code(
-                    "http://hl7.org/fhir/us/core/CodeSystem/careplan-category",
-                    "assess-plan",
-                    "Assessment and Plan of Treatment",
-                )
-            )
-        ],
+        "category": [concept(_ASSESS)],
         "title": "Plan for a long illness",
         "subject": sink.subject,
         "encounter": {"reference": f"Encounter/{told.id}"},

@@ -85,9 +85,7 @@ def _body(
         **_born(told),
         "address": [_address(person.truth.address if is_moved else demographics.address)],
         "maritalStatus": term("v3-MaritalStatus", person.marital, _MARITAL[person.marital]),
-        "communication": [
-            {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": person.language}]}}
-        ],
+        "communication": [{"language": {"coding": [_language(person.language)]}}],
         "generalPractitioner": [sink.practitioner(5)],
         "managingOrganization": {"reference": "Organization/hospital"},
     }
