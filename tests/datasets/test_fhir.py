@@ -285,3 +285,38 @@ def test_there_may_be_one_site_or_many_in_any_zone_and_one_person_or_many(
             if one["resourceType"] == "Patient"
         }
         assert written == known
+
+
+def test_orders_accessions_and_uids_are_those_of_the_truth(hospital: Path) -> None:
+    told = {(row["site"], row["kind"], row["id"]): row for row in truth(hospital, "link")}
+    checked = Counter[str]()
+    for site, export, folder in exports(hospital):
+        for one in resources(folder) if export == 1 else ():
+            kind, names = one["resourceType"], {n["value"] for n in one.get("identifier", [])}
+            link = told.get((site, "imaging", one["id"])) or told.get((site, "panel", one["id"]))
+            if kind == "ImagingStudy":
+                assert names == {f"urn:oid:{link['study_uid']}", link["accession"]}
+                series = [
+                    {"uid": s["uid"], "n_instances": len(s["instance"])} for s in one["series"]
+                ]
+                assert series == link["series"]
+                assert len(
+                    {i["uid"] for s in one["series"] for i in s["instance"]}
+                    | {s["uid"] for s in series}
+                ) == (sum(s["n_instances"] for s in series) + len(series))
+            elif kind == "ServiceRequest":
+                assert names == {link["placer"]}
+            elif kind == "DiagnosticReport" and link:
+                assert names == {link["accession"]}
+            elif kind == "Specimen":
+                assert one["accessionIdentifier"]["value"] == link["accession"]
+            else:
+                continue
+            checked[kind] += 1
+    assert (
+        min(
+            checked[kind]
+            for kind in ("ImagingStudy", "ServiceRequest", "DiagnosticReport", "Specimen")
+        )
+        > 20
+    )

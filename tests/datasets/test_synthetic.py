@@ -96,7 +96,15 @@ def test_no_story_contradicts_itself(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("patients", "sites", "defects"),
-    [(0, "north", 0), (5, "north,north", 0), (5, "North", 0), (5, "", 0), (5, "north", -1)],
+    [
+        (0, "north", 0),
+        (5, "north,north", 0),
+        (5, "North", 0),
+        (5, "", 0),
+        (5, "north", -1),
+        (5, "north=Mars/Base", 0),
+        (5, "north=../x", 0),
+    ],
 )
 def test_what_cannot_be_is_refused(patients: int, sites: str, defects: int) -> None:
     with pytest.raises(SpecError):

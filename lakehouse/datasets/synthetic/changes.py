@@ -157,11 +157,9 @@ def _addresses(dice: Dice, number: int, registrations: Sequence[Registration]) -
     for told in registrations:
         if "moved_house" not in told.flaws or told.is_duplicate:
             continue
-        at = (
-            END - dice.between(2, 200) * HOUR
-            if number % _WRONG
-            else END + dice.between(2, 20) * HOUR
-        )
+        is_early = number % _WRONG > 0
+        at = END - dice.between(2, 200) * HOUR if is_early else END + dice.between(2, 20) * HOUR
+        at = max(at, told.at + HOUR)
         yield Change(ADDRESS_CORRECTED, told.site, at, told.id)
         if at < END and number % 2:
             yield Change(PATIENT_STALE, told.site, END + dice.between(2, 20) * HOUR, told.id)

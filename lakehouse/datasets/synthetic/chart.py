@@ -158,7 +158,7 @@ class Chart:
 
     def measure(self, minute: int, *, is_whole: bool = False, pain: int | None = None) -> None:
         """A round of vital signs; a whole one with weight and height too."""
-        level = severity_at(tuple(self._told.course), minute)
+        level = severity_at(self._told.course, minute)
         quick, slow = scatter(self._noise, minute), scatter(self._noise + 1, minute // 30)
         told = signs(self._life.baseline, self._plan.illness, level, quick, slow)
         weight = self._dice.about(self._life.weight, 8) if is_whole else None

@@ -1,6 +1,6 @@
 """What a body does, minute by minute: nurses, monitors and devices all look at this."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lakehouse.datasets.synthetic.dice import scatter
 from lakehouse.datasets.synthetic.model import Encounter, Signs
@@ -8,7 +8,7 @@ from lakehouse.datasets.synthetic.model import Encounter, Signs
 _SLOW = 30
 
 
-def severity_at(course: tuple[tuple[int, int], ...], minute: int) -> int:
+def severity_at(course: Sequence[tuple[int, int]], minute: int) -> int:
     """How ill somebody is, from 0 to 100: even change between the points of a course."""
     before, level = course[0] if course else (0, 0)
     for at, value in course:

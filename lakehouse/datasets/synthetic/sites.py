@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
+from zoneinfo import ZoneInfoNotFoundError
 
 from lakehouse.datasets.synthetic.clock import Zone
 from lakehouse.datasets.synthetic.dice import Dice
@@ -77,12 +78,15 @@ class Site:
 def site_of(name: str, index: int, zone: str = "") -> Site:
     """A site by its name; what follows from the name is the same in every population.
 
-    Raises SpecError for a name that cannot be part of an id or a host name.
+    Raises SpecError for a name that cannot be part of an id or a host name, and for no zone.
     """
     if not (name.isascii() and name.isalnum() and name.islower() and len(name) <= 20):
         raise SpecError("a site's name is up to 20 lower-case letters and digits")
     dice = Dice.of("site", name)
-    told = Zone(zone or _ZONES[index % len(_ZONES)])
+    try:
+        told = Zone(zone or _ZONES[index % len(_ZONES)])
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SpecError(f"the site {name} is in a time zone that is not known") from None
     staff = tuple(_practitioner(name, number, dice) for number in range(_STAFF))
     return Site(name, index, told, index % 2 == 1, index % 2 == 0, staff)
 
