@@ -1,7 +1,6 @@
 """Notes and their spans: what the truth tells of stands where it says, and nothing else does."""
 
 import re
-import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,11 @@ import orjson
 import pytest
 
 from lakehouse.datasets.synthetic import Population
+from lakehouse.datasets.synthetic.formats.notes import open_format
 from lakehouse.datasets.synthetic.model import Demographics, Person
 from lakehouse.datasets.synthetic.words import imaging, phrases
 from tests.datasets.hospital import PATIENTS, SEED, write
+from tests.datasets.memory import kept
 
 CDA = {"c": "urn:hl7-org:v3"}
 MARK = "HTEST: synthetic, no real person"
@@ -259,11 +260,5 @@ def test_rtf_is_ascii_with_both_kinds_of_escapes(hospital: Hospital) -> None:
 
 
 @pytest.mark.long
-def test_memory_does_not_grow_with_the_number_of_people(tmp_path: Path) -> None:
-    peaks = []
-    for patients in (10, 20, 80):
-        tracemalloc.start()
-        write(tmp_path / str(patients), "notes", patients=patients)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[2] < peaks[1] + 1_000_000
+def test_nobody_is_kept_in_memory(tmp_path: Path) -> None:
+    assert kept(open_format, Population(8, SEED), tmp_path) < 60_000
