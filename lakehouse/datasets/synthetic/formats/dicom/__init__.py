@@ -2,16 +2,18 @@
 
 A file is `<site>/<study UID>/<series UID>/<SOP instance UID>.dcm`. Besides the series of the story
 a study has a structured report, a segmentation where a lesion lies in space, and a CT its dose
-screen.
+screen. Two defects: an image that was sent again (`.again.dcm`), and one whose UID came again with
+other bytes (`.other.dcm`).
 """
 
 from io import BytesIO
 from pathlib import Path
 
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from lakehouse.datasets.synthetic.dice import Dice
 from lakehouse.datasets.synthetic.formats.dicom.header import Mark
 from lakehouse.datasets.synthetic.formats.dicom.images import Instance, images
 from lakehouse.datasets.synthetic.formats.dicom.labels import labels
@@ -36,21 +38,49 @@ class _Archive:
 
     def add(self, person: Person) -> None:
         is_full = self._population.pixels == "full"
+        dice = Dice(person.key).at("dicom")
+        flaw = ""
+        if dice.below(10_000) < self._population.defects:
+            flaw = dice.pick(("again", "other"))
         for encounter in person.encounters:
             site = self._population.site(encounter.site)
             for imaging in encounter.imaging:
-                self._write(Study(site, person, encounter, imaging, is_full))
+                study = Study(site, person, encounter, imaging, is_full)
+                first = self._write(study)
+                if flaw:
+                    self._send_again(study, first, flaw)
+                    flaw = ""
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _write(self, study: Study) -> None:
-        series = ""
+    def _write(self, study: Study) -> Path:
+        """Write a study; the file of its first image."""
+        series, paths = "", []
         for made in (*images(study), *labels(study)):
             if made.dataset.SeriesInstanceUID != series:
                 series = made.dataset.SeriesInstanceUID
                 self._tell_series(study, series, made.marks)
-            self._tell(study, made, self._store(study, made.dataset))
+            paths.append(self._store(study, made.dataset))
+            self._tell(study, made, paths[-1])
+        return paths[0]
+
+    def _send_again(self, study: Study, first: Path, flaw: str) -> None:
+        """An image comes a second time, as it was or with another description."""
+        again = first.with_suffix(f".{flaw}.dcm")
+        dataset = dcmread(first)
+        if flaw == "other":
+            dataset.SeriesDescription += " REPEAT"
+        again.write_bytes(encoded(dataset, study.site.index))
+        row: Row = {
+            "person": study.person.id,
+            "site": study.site.name,
+            "kind": {"again": "resent", "other": "same_uid_other_bytes"}[flaw],
+            "format": "dicom",
+            "target": str(dataset.SOPInstanceUID),
+            "file": again.relative_to(self._folder.parent).as_posix(),
+        }
+        self._truth.write("defect", row)
 
     def _store(self, study: Study, dataset: Dataset) -> Path:
         place = self._folder / study.site.name / study.imaging.study_uid

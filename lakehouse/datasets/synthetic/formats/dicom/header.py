@@ -157,8 +157,7 @@ def _former_name(told: Header, study: Study) -> None:
 
 
 def _study(told: Header, study: Study) -> None:
-    image, site = study.imaging, study.site
-    attending = site.staff[study.encounter.attending]
+    image, site, attending = study.imaging, study.site, study.attending
     told.put(StudyInstanceUID=image.study_uid, StudyTime=study.time(image.performed))
     told.put(StudyDescription=image.examination.name)
     told.put(TimezoneOffsetFromUTC=site.zone.offset(image.performed).replace(":", ""))
@@ -173,12 +172,11 @@ def _study(told: Header, study: Study) -> None:
     code = referrer.item("PersonIdentificationCodeSequence")
     code.tell(PhiClass.STAFF_ID, CodeValue=attending.npi)
     code.put(CodingSchemeDesignator="99NPI", CodeMeaning="National Provider Identifier")
-    reader = site.staff[image.radiologist]
-    told.tell(PhiClass.STAFF_NAME, NameOfPhysiciansReadingStudy=staff_name(reader))
+    told.tell(PhiClass.STAFF_NAME, NameOfPhysiciansReadingStudy=staff_name(study.radiologist))
 
 
 def _series(told: Header, study: Study, modality: str, minute: int) -> None:
-    site, image = study.site, study.imaging
+    site = study.site
     told.put(Modality=modality, SeriesTime=study.time(minute), ContentTime=study.time(minute))
     told.put(
         Manufacturer="HTEST Imaging",
@@ -190,11 +188,10 @@ def _series(told: Header, study: Study, modality: str, minute: int) -> None:
     told.tell(PhiClass.ORGANIZATION, InstitutionName=f"{site.title} General Hospital")
     serial = f"HT{scatter(site.index, sum(modality.encode())) % 10**6:06}"
     told.tell(PhiClass.DEVICE_SERIAL, DeviceSerialNumber=serial)
-    operator = site.staff[(image.radiologist + 1) % len(site.staff)]
     if modality not in ("SEG", "SR"):
-        told.tell(PhiClass.STAFF_NAME, OperatorsName=staff_name(operator))
+        told.tell(PhiClass.STAFF_NAME, OperatorsName=staff_name(study.operator))
         _request(told, study)
-        _private(told, study, staff_name(operator))
+        _private(told, study)
 
 
 def _request(told: Header, study: Study) -> None:
@@ -214,7 +211,7 @@ def _request(told: Header, study: Study) -> None:
     request.code("RequestedProcedureCodeSequence", image.examination.code)
 
 
-def _private(told: Header, study: Study, operator: str) -> None:
+def _private(told: Header, study: Study) -> None:
     ours = study.registration
     who = ours.demographics
     told.private(0x01, f"{who.family} {ours.mrn}"[:64])
@@ -225,5 +222,5 @@ def _private(told: Header, study: Study, operator: str) -> None:
     told.private(0x02, f"{who.born:%Y%m%d}", PhiClass.BIRTH_DATE)
     told.private(0x05, "1.25")
     inner = told.private_item(0x03)
-    inner.private(0x04, operator, PhiClass.STAFF_NAME)
+    inner.private(0x04, staff_name(study.operator), PhiClass.STAFF_NAME)
     inner.private(0x06, f"{study.site.name.upper()[:10]}1")

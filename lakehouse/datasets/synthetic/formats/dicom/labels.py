@@ -78,8 +78,7 @@ def _segmentation(study: Study, series: Series, outlines: dict[int, Ellipse]) ->
         SegmentationType="BINARY",
         NumberOfFrames=len(outlines),
     )
-    reader = study.site.staff[study.imaging.radiologist]
-    told.tell(PhiClass.STAFF_NAME, ContentCreatorName=staff_name(reader))
+    told.tell(PhiClass.STAFF_NAME, ContentCreatorName=staff_name(study.radiologist))
     _segment(told, study)
     _dimensions(told, study)
     _shared(told, study, series)
@@ -191,10 +190,9 @@ def _evidence(told: Header, study: Study, series: Series) -> None:
 
 
 def _content(told: Header, study: Study) -> None:
-    image, site = study.imaging, study.site
-    reader, attending = site.staff[image.radiologist], site.staff[study.encounter.attending]
+    image = study.imaging
     observer = _item(told, "HAS OBS CONTEXT", "PNAME", _code("121008", "Person Observer Name"))
-    observer.tell(PhiClass.STAFF_NAME, PersonName=staff_name(reader))
+    observer.tell(PhiClass.STAFF_NAME, PersonName=staff_name(study.radiologist))
     finding = _item(told, "CONTAINS", "CODE", _code("121071", "Finding"))
     finding.code("ConceptCodeSequence", image.finding.lesion or _NORMAL)
     seen = _item(told, "CONTAINS", "TEXT", _code("121073", "Impression"))
@@ -204,7 +202,7 @@ def _content(told: Header, study: Study) -> None:
         (f"{MARK}. {image.finding.impression} Patient ", None),
         (family, PhiClass.PATIENT_NAME),
         (", told to Dr. ", None),
-        (attending.family, PhiClass.STAFF_NAME),
+        (study.attending.family, PhiClass.STAFF_NAME),
         (".", None),
     )
 

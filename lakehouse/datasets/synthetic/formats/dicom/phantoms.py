@@ -26,9 +26,11 @@ def lesion(study: Study, modality: str, number: int) -> Ellipse | None:
     off = abs(number - 4)
     if off > 2:
         return None
+    # it does not lie straight
+    x += 12 * number
     if modality == "MR":
-        return Ellipse(560 + x, 560 + y, 90 - 20 * off, 60 - 12 * off, level)
-    return Ellipse(290 + x, 540 + y, 110 - 20 * off, 130 - 24 * off, level)
+        return Ellipse(510 + x, 560 + y, 90 - 20 * off, 60 - 12 * off, level)
+    return Ellipse(240 + x, 540 + y, 110 - 20 * off, 130 - 24 * off, level)
 
 
 def _with_lesion(shapes: list[Ellipse], study: Study, modality: str, number: int) -> list[Ellipse]:

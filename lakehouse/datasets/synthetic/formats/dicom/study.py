@@ -29,16 +29,28 @@ class Study(NamedTuple):
         return next(one for one in told if one.id == self.encounter.patient)
 
     @property
+    def attending(self) -> Practitioner:
+        """Who referred the patient."""
+        return self.site.staff[self.encounter.attending]
+
+    @property
+    def radiologist(self) -> Practitioner:
+        """Who reads the images."""
+        return self.site.staff[self.imaging.radiologist]
+
+    @property
+    def operator(self) -> Practitioner:
+        """Who made them."""
+        return self.site.staff[(self.imaging.radiologist + 1) % len(self.site.staff)]
+
+    @property
     def charset(self) -> str:
         """Of the texts: the second, fourth, ... site write Latin-1 where the names allow it."""
-        who = self.registration.demographics
-        told = [self.site.staff[n] for n in (self.encounter.attending, self.imaging.radiologist)]
+        who, contact = self.registration.demographics, self.person.contact
         names = [who.given, who.middle, who.family, self.person.former_family]
-        names += [
-            self.person.contact.given,
-            self.person.contact.family,
-            *(name for one in told for name in one[3:5]),
-        ]
+        names += [contact.given, contact.family]
+        for one in (self.attending, self.radiologist, self.operator):
+            names += [one.given, one.family]
         is_latin = all(ord(letter) < 256 for letter in "".join(names))
         return "ISO_IR 100" if is_latin and self.site.index % 2 else "ISO_IR 192"
 

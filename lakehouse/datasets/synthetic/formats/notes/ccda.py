@@ -12,11 +12,22 @@ from lakehouse.datasets.synthetic.truth import MARK
 from lakehouse.datasets.synthetic.words.codes import Code
 from lakehouse.datasets.synthetic.words.phrases import Part
 
+_DCM = "1.2.840.10008.2.16.4"
 _LOINC = "2.16.840.1.113883.6.1"
 _HEADER = "2.16.840.1.113883.10.20.22.1.1:2015-08-01"
 _EXAMPLE = "2.16.840.1.113883.19.5"
 """The root that HL7 uses in examples; a site is one step below it."""
 _SSN, _NPI = "2.16.840.1.113883.4.1", "2.16.840.1.113883.4.6"
+_NUBC = "2.16.840.1.113883.6.301.5"
+_DISPOSITIONS = {
+    "home": "01",
+    "other-hcf": "02",
+    "snf": "03",
+    "aadvice": "07",
+    "exp": "20",
+    "rehab": "62",
+}
+"""Patient discharge status, form locator 17 of the uniform bill."""
 _SEX = {"female": ("F", "Female"), "male": ("M", "Male")}
 
 
@@ -30,8 +41,10 @@ def ccda(note: Note) -> Page:
     _record_target(page, note)
     _author(page, note)
     _custodian(page, note)
+    _order(page, note)
     _encounter(page, note)
     page.raw("<component><structuredBody>\n")
+    _catalog(page, note)
     for part, lines in note.sections:
         _section(page, part, lines)
     page.raw("</structuredBody></component>\n</ClinicalDocument>\n")
@@ -96,6 +109,27 @@ def _custodian(page: Page, note: Note) -> None:
     page.raw("</representedCustodianOrganization></assignedCustodian></custodian>\n")
 
 
+def _order(page: Page, note: Note) -> None:
+    """The order that a report answers, by its number and by the accession number."""
+    if image := note.case.imaging:
+        page.raw("<inFulfillmentOf><order>\n")
+        _identifier(page, _root(note), Piece(image.placer, PhiClass.RECORD_ID))
+        _identifier(page, _root(note), Piece(image.accession, PhiClass.ACCESSION))
+        page.raw("</order></inFulfillmentOf>\n")
+
+
+def _catalog(page: Page, note: Note) -> None:
+    """Which study of the archive a report is of: a DICOM Object Catalog."""
+    if image := note.case.imaging:
+        root = "2.16.840.1.113883.10.20.6"
+        page.raw('<component><section classCode="DOCSECT" moodCode="EVN">\n')
+        page.raw(_template(f"{root}.1.1") + _dicom("121181", "Dicom Object Catalog"))
+        page.raw('<entry><act classCode="ACT" moodCode="EVN">\n')
+        page.raw(f'{_template(f"{root}.2.6")}<id root="')
+        page.put(Piece(image.study_uid, PhiClass.RECORD_ID))
+        page.raw(f'"/>\n{_dicom("113014", "Study")}</act></entry>\n</section></component>\n')
+
+
 def _encounter(page: Page, note: Note) -> None:
     encounter = note.case.encounter
     page.raw("<componentOf><encompassingEncounter>\n")
@@ -104,7 +138,11 @@ def _encounter(page: Page, note: Note) -> None:
     _time(page, note, "low", encounter.start)
     if note.case.document.kind == "discharge":
         _time(page, note, "high", encounter.end)
-    page.raw("</effectiveTime>\n<responsibleParty>\n")
+    page.raw("</effectiveTime>\n")
+    if note.case.document.kind == "discharge":
+        code = _DISPOSITIONS[encounter.disposition]
+        page.raw(f'<dischargeDispositionCode code="{code}" codeSystem="{_NUBC}"/>\n')
+    page.raw("<responsibleParty>\n")
     _assigned(page, note.case.site.staff[encounter.attending], "assignedEntity")
     page.raw("</responsibleParty>\n</encompassingEncounter></componentOf>\n")
 
@@ -180,6 +218,10 @@ def _template(told: str) -> str:
 
 def _loinc(code: str, display: str) -> str:
     return f'<code code="{code}" codeSystem="{_LOINC}" displayName="{display}"/>\n'
+
+
+def _dicom(code: str, display: str) -> str:
+    return f'<code code="{code}" codeSystem="{_DCM}" displayName="{display}"/>\n'
 
 
 def _omb(element: str, told: Code) -> str:

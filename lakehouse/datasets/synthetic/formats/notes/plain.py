@@ -1,5 +1,7 @@
 """Notes as plain text and as Rich Text Format 1.9."""
 
+import struct
+
 from lakehouse.datasets.synthetic.formats.notes.pieces import Page, Piece
 from lakehouse.datasets.synthetic.formats.notes.writing import Note
 from lakehouse.datasets.synthetic.truth import MARK
@@ -20,7 +22,7 @@ def rtf(note: Note) -> Page:
 
     It shows a line feed for each \par.
     """
-    page = Page(_rtf)
+    page = Page(rtf_text)
     page.raw(f"{_RTF_HEAD}{MARK}}}}}\n\\f0\\fs20 ")
     _lines(page, note, "\\par\n", ("{\\b ", "}"), 1)
     page.raw("}\n")
@@ -49,8 +51,9 @@ def _lines(page: Page, note: Note, end: str, bold: tuple[str, str], shows: int) 
     line(*note.signature)
 
 
-def _rtf(text: str) -> str:
-    return "".join(_rtf_character(c) for c in text)
+def rtf_text(text: str) -> str:
+    """Text as RTF writes it; what is beyond 16 bits takes two numbers (UTF-16)."""
+    return "".join(map(_rtf_character, text))
 
 
 def _rtf_character(character: str) -> str:
@@ -59,5 +62,5 @@ def _rtf_character(character: str) -> str:
     try:
         return f"\\'{character.encode('cp1252')[0]:02x}"
     except UnicodeEncodeError:
-        code = ord(character)
-        return f"\\u{code - 65536 if code > 32767 else code}?"
+        units = character.encode("utf-16-le")
+        return "".join(f"\\u{unit}?" for unit in struct.unpack(f"<{len(units) // 2}h", units))

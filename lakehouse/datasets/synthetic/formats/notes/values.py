@@ -51,6 +51,16 @@ class Case(NamedTuple):
         told = self.encounter.imaging
         return next((one for one in told if one.id == self.document.about), None)
 
+    def earlier(self, image: Imaging) -> Imaging | None:
+        """The examination of the patient at the site that came before one."""
+        told = [
+            one
+            for encounter in self.person.encounters
+            for one in encounter.imaging
+            if encounter.site == self.site.name and one.performed < image.performed
+        ]
+        return max(told, key=lambda one: one.performed, default=None)
+
     def day(self, minute: int) -> Value:
         """The local date of a minute as the author writes dates."""
         local = moment(self.site.zone.local(minute)).date()
@@ -113,8 +123,10 @@ def _stay(case: Case) -> Iterator[tuple[str, Value]]:
         yield "accession", Value(image.accession, PhiClass.ACCESSION)
         yield "order", Value(image.placer, PhiClass.RECORD_ID)
         yield "performed", case.day(image.performed)
-        yield "before", case.day(image.performed - (90 + image.radiologist) * _DAY)
         yield "examination", Value(image.examination.name)
+        if earlier := case.earlier(image):
+            yield "earlier", Value(earlier.examination.name)
+            yield "before", case.day(earlier.performed)
 
 
 def _others(case: Case) -> Iterator[tuple[str, Value]]:

@@ -62,6 +62,8 @@ class _Desk:
 
     def __init__(self, case: Case, values: Mapping[str, Value], dice: Dice) -> None:
         self.case, self.values, self.dice = case, values, dice
+        # what is said of somebody's past is the same in every note
+        self.past = Dice(case.person.key).at("notes/past")
 
     def line(self, *templates: str) -> Line:
         """One line, of one template or more."""
@@ -147,10 +149,10 @@ def _admission(desk: _Desk) -> Iterator[Section]:
         line("{title} {family} is a {age}-year-old {sex} who", desk.opening()),
         line("Admitted on {admitted}. The {relation}, {relative}, gave part of the history."),
     )
-    yield desk.section(phrases.PAST, line(dice.pick(phrases.EPONYMS)), *desk.diagnoses())
+    yield desk.section(phrases.PAST, line(desk.past.pick(phrases.EPONYMS)), *desk.diagnoses())
     yield desk.section(phrases.ALLERGIES, *desk.allergies())
     yield desk.section(phrases.MEDICATIONS, *desk.drugs("inpatient"))
-    yield desk.section(phrases.FAMILY, *(line(text) for text in _some(dice, phrases.HISTORY)))
+    yield desk.section(phrases.FAMILY, *(line(text) for text in _some(desk.past, phrases.HISTORY)))
     yield desk.section(
         phrases.SOCIAL,
         line("Lives at {address}, phone {phone}, e-mail {email}."),
@@ -159,6 +161,7 @@ def _admission(desk: _Desk) -> Iterator[Section]:
     )
     yield desk.section(phrases.SYSTEMS, line(dice.pick(phrases.NEGATIVES)))
     yield desk.section(phrases.VITALS, desk.vitals())
+    yield desk.section(phrases.GENERAL, line("Alert, in no acute distress."))
     yield desk.section(phrases.EXAMINATION, line(dice.pick(phrases.SIGNS)))
     yield desk.section(phrases.RESULTS, *desk.results())
     yield desk.section(phrases.ASSESSMENT, line("Discussed with Dr. {attending}."))
@@ -205,6 +208,8 @@ def _operative(desk: _Desk) -> Iterator[Section]:
     yield desk.section(phrases.AFTER, line("{reason}"))
     yield desk.section(phrases.ANESTHESIA, line("Spinal. [Foley|look_alike] catheter placed."))
     yield desk.section(phrases.DONE, *_operations(desk))
+    yield desk.section(phrases.FOUND, line("As expected. No [infection|negated] seen."))
+    yield desk.section(phrases.SPECIMENS, line("None."))
     yield desk.section(phrases.BLOOD_LOSS, line("250 mL"))
     yield desk.section(phrases.COMPLICATIONS, line("None. No signs of [infection|negated]."))
 
@@ -229,7 +234,8 @@ def _radiology(desk: _Desk) -> Iterator[Section]:
         phrases.TECHNIQUE,
         line("{examination} on {performed}. Accession {accession}, order {order}."),
     )
-    yield desk.section(phrases.COMPARISON, line("Outside study of {before}, report not available."))
+    before = "{earlier} of {before}." if "before" in desk.values else "None available."
+    yield desk.section(phrases.COMPARISON, line(before))
     yield desk.section(phrases.FINDINGS, line(seen))
     yield desk.section(phrases.IMPRESSION, line(concluded), line("Told to Dr. {attending}."))
 
