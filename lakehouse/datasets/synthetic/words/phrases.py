@@ -149,6 +149,7 @@ CARE = (
     "Penicillin-free regimen discussed; home [Nexium|look_alike] continued.",
     "[Trendelenburg|look_alike] position not tolerated. [Ringer|look_alike] lactate stopped.",
     "[Glasgow|look_alike] coma scale 15. [Tylenol|look_alike] as needed.",
+    "[Allegra|look_alike] for hay fever, [Celexa|look_alike] at night.",
     "[Braden|look_alike] score 19. [Lovenox|look_alike] for prophylaxis.",
 )
 OPENINGS = {
