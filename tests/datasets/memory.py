@@ -13,7 +13,7 @@ def kept(open_format: OpenFormat, population: Population, folder: Path) -> int:
     """Bytes of Python objects that are left when everybody is written twice more: nobody must be
     kept, while buffers and tables that come with the first time may stay."""
     people = list(population.people())
-    with Truth(folder / "truth") as truth:
+    with Truth(folder / "truth", population) as truth:
         writer = open_format(population, folder / "out", truth)
         for person in people:
             writer.add(person)

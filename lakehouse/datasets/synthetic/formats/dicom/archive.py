@@ -11,7 +11,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from lakehouse.datasets.synthetic.dice import Dice
 from lakehouse.datasets.synthetic.formats.dicom.header import Mark
 from lakehouse.datasets.synthetic.formats.dicom.images import Instance, images
-from lakehouse.datasets.synthetic.formats.dicom.labels import labels
+from lakehouse.datasets.synthetic.formats.dicom.labels import SPATIAL, labels
 from lakehouse.datasets.synthetic.formats.dicom.study import Study
 from lakehouse.datasets.synthetic.model import Person
 from lakehouse.datasets.synthetic.population import Population
@@ -48,6 +48,7 @@ class Archive:
 
     def _write(self, study: Study) -> Path:
         """Write a study; the file of its first image."""
+        self._tell_study(study)
         series, paths = "", []
         for made in chain(images(study), labels(study)):
             if made.dataset.SeriesInstanceUID != series:
@@ -80,6 +81,22 @@ class Archive:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(dataset, study.site.index))
         return path
+
+    def _tell_study(self, study: Study) -> None:
+        image = study.imaging
+        is_spatial = image.examination.modality in SPATIAL
+        row: Row = {
+            "person": study.person.id,
+            "site": study.site.name,
+            "encounter": study.encounter.id,
+            "imaging": image.id,
+            "study_uid": image.study_uid,
+            "accession": image.accession,
+            "charset": study.charset,
+            "frame_of_reference_uid": study.frame_of_reference if is_spatial else None,
+            "dimension_uid": study.dimensions if is_spatial and image.finding.lesion else None,
+        }
+        self._truth.write("dicom_study", row)
 
     def _tell_series(self, study: Study, series: str, marks: list[Mark]) -> None:
         place: Row = {

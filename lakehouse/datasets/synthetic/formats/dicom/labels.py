@@ -15,7 +15,9 @@ from lakehouse.datasets.synthetic.truth import MARK
 from lakehouse.datasets.synthetic.words.codes import SNOMED, Code
 
 _DCM = "DCM"
-_SPATIAL = ("CT", "MR")
+SPATIAL = ("CT", "MR")
+"""Modalities whose images lie in space, so that a lesion in them is segmented."""
+
 _NORMAL = Code(SNOMED, "17621005", "Normal")
 _SOP_CLASSES = {
     "CT": "1.2.840.10008.5.1.4.1.1.2",
@@ -29,7 +31,7 @@ def labels(study: Study) -> Iterator[Instance]:
     """The segmentation, if there is something to outline, and the report."""
     series = study.imaging.series[0]
     outlines = _outlines(study, series)
-    if outlines and series.modality in _SPATIAL:
+    if outlines and series.modality in SPATIAL:
         yield _segmentation(study, series, outlines)
     yield _report(study, series, outlines)
 
