@@ -12,7 +12,7 @@ READY := .venv/.ready
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clinical-lakehouse
 # What some tests compare with and only some machines can have: one target each, which gets it once into
 # $(CACHE), or says why not. A target that fails is no error of `peers`: its tests are skipped and named.
-PEERS := minio java browser
+PEERS := minio java browser dicom
 UNPROVEN := .cache/unproven
 REPORT := -rs
 
@@ -105,6 +105,9 @@ java: ## get the Java programs under tests/peers with Maven, once, outside of th
 
 browser: ## get what looks at the pages as a person does: Chromium (system-wide), its driver and axe (npm)
 	@for package in $(wildcard tests/peers/*/package.json); do $(SHELL) tests/peers/browser/install "$$package" "$(CACHE)"; done
+
+dicom: $(BIN)/python ## get what validates DICOM files, once, outside of this tree
+	@$(SHELL) tests/peers/dicom3tools/install tests/peers/dicom3tools/requirements.txt "$(CACHE)" $(BIN)/python
 
 up: setup ## start the embedded stack
 	@$(BIN)/lakehouse up
