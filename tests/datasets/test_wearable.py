@@ -81,7 +81,7 @@ def test_the_truth_lists_every_export_and_point(root: Path, told: list) -> None:
     assert {(row["person"], row["site"], row["patient"]) for row, _ in told} <= patients
     for row, points in told:
         doubled = {one.id for one in points if one.id}
-        assert doubled <= {f"{row['device']}-{number}" for number in range(1, row["n_points"] + 1)}
+        assert doubled <= {f"{row['source']}-{number}" for number in range(1, row["n_points"] + 1)}
         if row["file"].endswith("json"):
             assert len(doubled) == row["n_points"]
     assert {row["file"][-3:] for row, _ in told} == {"xml", "son"}
@@ -120,10 +120,10 @@ def test_a_week_goes_by_after_the_last_visit(root: Path, told: list) -> None:
 def test_the_truth_says_which_points_are_odd(root: Path, told: list) -> None:
     odd = defaultdict(list)
     for row in truth(root, "sample_defect"):
-        odd[row["site"], row["device"]].append(row)
+        odd[row["file"], row["source"]].append(row)
     seen = set()
     for row, points in told:
-        rows = odd[row["site"], row["device"]]
+        rows = odd[row["file"], row["source"]]
         known = Counter(
             (one["kind"], datetime.fromisoformat(one["measured_at"]))
             for one in rows

@@ -1,8 +1,11 @@
 """How points of devices arrive: some late, twice, or after younger ones."""
 
+from collections.abc import Iterable
 from typing import TypeVar
 
+from lakehouse.datasets.synthetic.clock import utc
 from lakehouse.datasets.synthetic.dice import Dice
+from lakehouse.datasets.synthetic.truth import Row, Truth
 
 _First = TypeVar("_First")
 _Second = TypeVar("_Second")
@@ -49,6 +52,19 @@ def disturb(
             later = dice.between(*_LATE) if kind == "late" else _SOON
             _postpone(points, place, later * step)
     return found
+
+
+def report(truth: Truth, row: Row, skew: int, found: Iterable[tuple[str, int]]) -> None:
+    """Tell the truth (`sample_defect`) what `skewed` and `disturb` did to the points of a source.
+
+    `row` says which source; points are named by the time that its clock wrote.
+    """
+    if skew:
+        about: Row = {"kind": "clock_skew", "measured_at": None, "minutes": skew}
+        truth.write("sample_defect", {**row, **about})
+    for kind, minute in found:
+        about = {"kind": kind, "measured_at": utc(minute + skew), "minutes": None}
+        truth.write("sample_defect", {**row, **about})
 
 
 def _postpone(points: list[Point[_First, _Second]], place: int, minutes: int) -> None:

@@ -10,7 +10,7 @@ that is wrong are in the truth (`sample_defect`), as is every time that a monito
 from collections.abc import Iterator
 from pathlib import Path
 
-from lakehouse.datasets.synthetic.arrival import Point, disturb, skewed
+from lakehouse.datasets.synthetic.arrival import Point, disturb, report, skewed
 from lakehouse.datasets.synthetic.clock import EXPORTS, exported_at, utc
 from lakehouse.datasets.synthetic.dice import Dice
 from lakehouse.datasets.synthetic.model import Encounter, Move, Person
@@ -54,16 +54,12 @@ class _Monitors:
         file, (start, end) = self._files[told.site], window
         dice = Dice(person.key).at(f"monitor/{told.id}/{place}")
         skew = skewed(dice, self._defects)
-        row: Row = {"person": person.id, "site": told.site, "encounter": told.id}
-        row |= {"session": f"{told.id}-w{place}", "file": file.path}
+        row: Row = {"person": person.id, "site": told.site, "source": f"{told.id}-w{place}"}
+        row["file"] = file.path
         points = list(_points(self._sites[told.site], person, told, window))
-        if skew:
-            about: Row = {"kind": "clock_skew", "measured_at": utc(start + skew), "minutes": skew}
-            self._truth.write("sample_defect", {**row, **about})
-        for kind, minute in disturb(points, dice, self._defects):
-            about = {"kind": kind, "measured_at": utc(minute + skew), "minutes": None}
-            self._truth.write("sample_defect", {**row, **about})
-        about = {"start": utc(start), "end": utc(end), "skew": skew, "n_rows": len(points)}
+        about: Row = {"encounter": told.id, "start": utc(start), "end": utc(end)}
+        report(self._truth, row, skew, disturb(points, dice, self._defects))
+        about |= {"skew": skew, "n_rows": len(points)}
         self._truth.write("session", {**row, **about})
         self._write(self._sites[told.site], points, skew)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lakehouse.datasets.synthetic.arrival import Point, disturb, skewed
+from lakehouse.datasets.synthetic.arrival import Point, disturb, report, skewed
 from lakehouse.datasets.synthetic.clock import DAY, END, HOUR, utc
 from lakehouse.datasets.synthetic.dice import Dice, scatter
 from lakehouse.datasets.synthetic.model import Person, Registration
@@ -63,14 +63,9 @@ class _Wearables:
         skew, count = skewed(dice, self._defects), len(points)
         suffix, write = _FORMS[person.number % _TURNS]
         file = f"{self._folder.name}/{told.site}/{enrolment}.{suffix}"
-        row: Row = {"person": person.id, "site": told.site, "device": enrolment, "file": file}
-        if skew:
-            about: Row = {"kind": "clock_skew", "measured_at": utc(begin + skew), "minutes": skew}
-            self._truth.write("sample_defect", {**row, **about})
-        for kind, minute in disturb(points, dice, self._defects, HOUR):
-            about = {"kind": kind, "measured_at": utc(minute + skew), "minutes": None}
-            self._truth.write("sample_defect", {**row, **about})
-        about = {"patient": told.id, "start": utc(begin), "skew": skew, "n_points": count}
+        row: Row = {"person": person.id, "site": told.site, "source": enrolment, "file": file}
+        report(self._truth, row, skew, disturb(points, dice, self._defects, HOUR))
+        about: Row = {"patient": told.id, "start": utc(begin), "skew": skew, "n_points": count}
         self._truth.write("wearable", {**row, **about})
         folder = self._folder / told.site
         folder.mkdir(parents=True, exist_ok=True)

@@ -54,8 +54,8 @@ class _Table:
     def add(self, person: Person, told: Registration, line: Line, defect: str) -> None:
         """Append a row, with a defect or none."""
         form = self._form()
-        kind, data = self._written(form, told, line, defect)
-        if kind:
+        kinds, data = self._written(form, told, line, defect)
+        for kind in kinds:
             self._tell(person, line, kind)
         self._file.write(data)
 
@@ -79,8 +79,8 @@ class _Table:
 
     def _written(
         self, form: Form, told: Registration, line: Line, defect: str
-    ) -> tuple[str, bytes]:
-        """The kind of what is wrong with a row, and its bytes."""
+    ) -> tuple[list[str], bytes]:
+        """What is wrong with a row, and its bytes."""
         how = replace(form, dates=_DATES[form.dates]) if defect == "other_date" else form
         cells = [
             line.id,
@@ -90,21 +90,25 @@ class _Table:
             MARK,
         ]
         text = form.line(cells)
-        data = form.encode(text)
+        lost = [] if form.holds(text) else ["lost_characters"]
+        if not defect:
+            return lost, form.encode(text)
+        if defect == "wrong_encoding" and form.misread(text) != form.encode(text):
+            return [defect], form.misread(text)
+        kind, broken = self._broken(form, cells, defect)
+        return [kind, *lost], form.encode(broken)
+
+    def _broken(self, form: Form, cells: list[str], defect: str) -> tuple[str, str]:
+        """The kind of a defect and its text; what would make no difference is a shifted row."""
         match defect:
-            case "":
-                kind = "" if form.holds(text) else "lost_characters"
-                return kind, data
             case "repeated_header":
-                return defect, form.encode(form.line(form.header_of(self.department))) + data
+                header = form.header_of(self.department)
+                return defect, form.line(header) + form.line(cells)
             case "cut_row":
-                return defect, form.encode(form.line(cells[: len(cells) // 2]))
-            case "wrong_encoding" if form.misread(text) != data:
-                return defect, form.misread(text)
+                return defect, form.line(cells[: len(cells) // 2])
             case "other_date" | "lost_zeros" if form.has_zeros or defect == "other_date":
-                return defect, data
-        # what would make no difference here is something else
-        return "shifted_row", form.encode(form.line([*cells[:2], "", *cells[2:]]))
+                return defect, form.line(cells)
+        return "shifted_row", form.line([*cells[:2], "", *cells[2:]])
 
     def _tell(self, person: Person, line: Line, kind: str) -> None:
         row = {"person": person.id, "site": self._site.name, "kind": kind, "format": "tables"}
