@@ -26,13 +26,8 @@ def record(path: Path) -> tuple[list[str], dict[str, tuple[int, ...]]]:
     leads = {}
     for place, line in enumerate(lines[1 : count + 1]):
         file, form, gain, bits, zero, first, check, _, name = line.split()
-        assert (file, form, gain, bits, zero) == (
-            path.with_suffix(".dat").name,
-            "16",
-            "200/mV",
-            "16",
-            "0",
-        )
+        assert (file, form, bits, zero) == (path.with_suffix(".dat").name, "16", "16", "0")
+        assert 150 <= int(gain.removesuffix("/mV")) < 250
         leads[name] = samples[place::count]
         assert leads[name][0] == int(first)
         assert (sum(leads[name]) - int(check)) % 65536 == 0

@@ -1,7 +1,7 @@
 """Electrocardiograms: ten seconds of twelve leads, as WFDB records (format 16).
 
 One record an electrocardiography of the story, `<site>/<procedure id>.hea` and `.dat`: 250 samples
-a second, 200 units a millivolt. A beat is drawn from straight lines between points in whole
+a second, 150 to 250 units a millivolt. A beat is drawn from straight lines between points in whole
 numbers; how fast the heart beats is what the body's vital signs say in that minute.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Mapping
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from lakehouse.datasets.synthetic.clock import moment, utc
@@ -22,7 +23,7 @@ from lakehouse.datasets.synthetic.truth import MARK, Truth
 from lakehouse.datasets.synthetic.words.codes import ELECTROCARDIOGRAM, INFARCTION
 
 RATE, GAIN, SECONDS = 250, 200, 10
-"""Samples a second, units a millivolt, and how long a record is."""
+"""Samples a second, units a millivolt of a usual heart, and how long a record is."""
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """In the order of the samples."""
 
@@ -42,6 +43,8 @@ _WAVES = {
 _ISCHAEMIC = ("II", "V4", "V5", "V6")
 _FROM, _UNTIL, _LOW = 45, 200, 180
 _NOISE = 4
+_VARIANTS = 8
+_SLOWEST = 30
 
 
 class _Records:
@@ -62,9 +65,12 @@ class _Records:
         folder.mkdir(parents=True, exist_ok=True)
         rate = signs_at(told, one.start).heart_rate
         is_ischaemic = told.reason == INFARCTION.icd
-        samples = _samples(rate, scatter(told.noise, one.start), is_ischaemic=is_ischaemic)
+        chance = scatter(told.noise, one.start)
+        samples = _samples(rate, chance, is_ischaemic=is_ischaemic)
+        # hearts differ in how many units a millivolt of theirs is
+        gain = GAIN + (chance >> 32) % (GAIN // 2) - GAIN // 4
         (folder / f"{one.id}.dat").write_bytes(_little_endian(samples))
-        (folder / f"{one.id}.hea").write_text(_header(one, samples), newline="\n")
+        (folder / f"{one.id}.hea").write_text(_header(one, samples, gain), newline="\n")
         self._truth.write(
             "ecg",
             {
@@ -92,7 +98,7 @@ def _little_endian(samples: array[int]) -> bytes:
     return samples.tobytes()
 
 
-def _header(one: Procedure, samples: array[int]) -> str:
+def _header(one: Procedure, samples: array[int], gain: int) -> str:
     """WFDB header: record line, a line a lead (checksum: 16 bits of the sum), and the mark."""
     begun = moment(one.start).strftime("%H:%M:%S %d/%m/%Y")
     count = len(LEADS)
@@ -100,44 +106,50 @@ def _header(one: Procedure, samples: array[int]) -> str:
     for place, lead in enumerate(LEADS):
         total = sum(samples[place::count])
         check = (total + 32768) % 65536 - 32768
-        lines.append(f"{one.id}.dat 16 {GAIN}/mV 16 0 {samples[place]} {check} 0 {lead}")
+        lines.append(f"{one.id}.dat 16 {gain}/mV 16 0 {samples[place]} {check} 0 {lead}")
     return "\n".join([*lines, f"# {MARK}", "# Times are UTC.", ""])
 
 
 def _samples(rate: int, noise: int, *, is_ischaemic: bool) -> array[int]:
-    """All leads, sample by sample. `rate` is beats a minute."""
-    every = RATE * 60 // max(rate, 30)
-    told = {
-        name: _strip(_beat(name, is_ischaemic and name in _ISCHAEMIC), every, noise)
-        for name in _WAVES
-    }
-    one, two = told["I"], told["II"]
-    # Einthoven and Goldberger: four leads follow from two
-    told["III"] = [b - a for a, b in zip(one, two, strict=True)]
-    told["aVR"] = [-(a + b) // 2 for a, b in zip(one, two, strict=True)]
-    told["aVL"] = [a - b // 2 for a, b in zip(one, two, strict=True)]
-    told["aVF"] = [b - a // 2 for a, b in zip(one, two, strict=True)]
-    samples = array("h", bytes(2 * RATE * SECONDS * len(LEADS)))
-    for place, lead in enumerate(LEADS):
-        samples[place :: len(LEADS)] = array("h", told[lead])
-    return samples
-
-
-def _strip(beat: list[int], every: int, noise: int) -> list[int]:
-    """Beats of a lead, each a little early or late, and all as large as this heart's are."""
-    told: list[int] = []
-    first = -_TIMES[0] * RATE // 1000
-    for number in range(RATE * SECONDS // every + 2):
-        length = max(every + (scatter(noise, number) & 15) - 7, first + 20)
-        told += beat[:length] + [0] * (length - len(beat))
-    hum = _hum(noise & 7)
-    size = 80 + (noise >> 8) % 41
-    return [a * size // 100 + b for a, b in zip(told, hum, strict=False)]
+    """All leads, sample by sample; each beat a little early or late. `rate` is beats a minute."""
+    every, beats = RATE * 60 // max(rate, _SLOWEST), _beats(is_ischaemic)
+    told, size, number = array("h"), RATE * SECONDS * len(LEADS), 0
+    while len(told) < size:
+        chance = scatter(noise, number)
+        length = every + (chance & 15) - 7
+        told += beats[chance >> 8 & _VARIANTS - 1][: length * len(LEADS)]
+        number += 1
+    return told[:size]
 
 
 @cache
-def _beat(lead: str, is_low: bool) -> list[int]:
-    """One beat in units: lines between the points of its waves."""
+def _beats(is_ischaemic: bool) -> tuple[array[int], ...]:
+    """One beat of all leads, sample by sample, with the silence until the next: some variants,
+    which differ in what muscles and mains add."""
+    leads = {name: _wave(name, is_ischaemic and name in _ISCHAEMIC) for name in _WAVES}
+    return tuple(_beat(leads, variant) for variant in range(_VARIANTS))
+
+
+def _beat(leads: Mapping[str, list[int]], variant: int) -> array[int]:
+    told = {
+        name: [
+            height + scatter(variant, 16 * place + lead) % (2 * _NOISE + 1) - _NOISE
+            for place, height in enumerate(wave)
+        ]
+        for lead, (name, wave) in enumerate(leads.items())
+    }
+    pairs = list(zip(told["I"], told["II"], strict=True))
+    # Einthoven and Goldberger: four leads follow from two
+    told["III"] = [two - one for one, two in pairs]
+    told["aVR"] = [-(one + two) // 2 for one, two in pairs]
+    told["aVL"] = [one - two // 2 for one, two in pairs]
+    told["aVF"] = [two - one // 2 for one, two in pairs]
+    rows = zip(*(told[name] for name in LEADS), strict=True)
+    return array("h", chain.from_iterable(rows))
+
+
+def _wave(lead: str, is_low: bool) -> list[int]:
+    """One beat of a lead in units: lines between the points of its waves, then nothing."""
     points = [
         (
             time * RATE // 1000,
@@ -148,10 +160,4 @@ def _beat(lead: str, is_low: bool) -> list[int]:
     told: list[int] = []
     for (start, low), (end, high) in pairwise(points):
         told += [low + (high - low) * step // (end - start) for step in range(end - start)]
-    return told
-
-
-@cache
-def _hum(kind: int) -> list[int]:
-    """What muscles and mains add."""
-    return [scatter(kind, place) % (2 * _NOISE + 1) - _NOISE for place in range(RATE * SECONDS)]
+    return told + [0] * (RATE * 60 // _SLOWEST + 8 - len(told))

@@ -8,6 +8,7 @@ doubled, out of order or told by a clock that is wrong, is in the truth (`wearab
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,10 +120,10 @@ def _apple(
     site: Site, told: Registration, enrolment: str, points: Sequence[_Point], skew: int
 ) -> str:
     """export.xml as the Health app writes it; the enrolment number is the name of the source."""
-    who = told.demographics
+    who, time = told.demographics, cache(partial(_apple_time, site))
     lines = [
         f'<?xml version="1.0" encoding="UTF-8"?>\n{_DOCTYPE}\n<!-- {MARK} -->\n'
-        f'<HealthData locale="en_US">\n <ExportDate value="{_apple_time(site, END)}"/>\n'
+        f'<HealthData locale="en_US">\n <ExportDate value="{time(END)}"/>\n'
         f' <Me HKCharacteristicTypeIdentifierDateOfBirth="{who.born}"'
         f' HKCharacteristicTypeIdentifierBiologicalSex="HKBiologicalSex{who.sex.title()}"/>\n'
     ]
@@ -132,8 +133,8 @@ def _apple(
         start = measured + skew
         lines.append(
             f' <Record type="{kind}" sourceName="{enrolment}" sourceVersion="HTEST"{unit}'
-            f' creationDate="{_apple_time(site, received)}" startDate="{_apple_time(site, start)}"'
-            f' endDate="{_apple_time(site, start + sample.minutes)}" value="{value}"/>\n'
+            f' creationDate="{time(received)}" startDate="{time(start)}"'
+            f' endDate="{time(start + sample.minutes)}" value="{value}"/>\n'
         )
     return "".join([*lines, "</HealthData>\n"])
 
@@ -154,7 +155,7 @@ _SCHEMAS = {
 
 def _open(site: Site, _: Registration, enrolment: str, points: Sequence[_Point], skew: int) -> str:
     """An array of data points of the schemas of openmhealth.org, header and body."""
-    iso, told = site.zone.iso, []
+    iso, told = cache(site.zone.iso), []
     for measured, received, sample, number in points:
         schema, version, name, unit = _SCHEMAS[sample.kind]
         start = iso(measured + skew)
