@@ -113,10 +113,13 @@ class Chart:
         self._count += 1
         return f"{self.id}-{letter}{self._count}"
 
-    def stay(self, ward: str, minutes: int, severity: int = 0) -> None:
-        """Time passes in a ward; at its end the patient is this ill."""
+    def stay(self, ward: str, minutes: int, severity: int = 0, *, within: int = 0) -> None:
+        """Time passes in a ward; at its end the patient is this ill, and became so evenly: all
+        the while, or `within` the last minutes."""
         if not self._told.course:
             self._told.course.append((self.start, severity))
+        if within:
+            self._told.course.append((self.now + minutes - within, self._told.course[-1][1]))
         if ward == "rehab":
             self.organization = "partner"
         bed = f"{ward}-{self._dice.between(1, _BEDS.get(ward, 24))}"

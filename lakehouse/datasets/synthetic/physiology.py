@@ -31,8 +31,13 @@ def signs_at(encounter: Encounter, minute: int) -> Signs:
 
 def series(encounter: Encounter, start: int, end: int) -> Iterator[tuple[int, Signs]]:
     """The vital signs of every minute from `start` until before `end`."""
+    slow, until = 0, start
     for minute in range(start, end):
-        yield minute, signs_at(encounter, minute)
+        if minute >= until:
+            slow = scatter(encounter.noise + 1, minute // _SLOW)
+            until = (minute // _SLOW + 1) * _SLOW
+        level, quick = severity_at(encounter.course, minute), scatter(encounter.noise, minute)
+        yield minute, signs(encounter.baseline, encounter.illness, level, quick, slow)
 
 
 def monitored(encounter: Encounter) -> Iterator[tuple[int, Signs]]:

@@ -86,7 +86,7 @@ def ward(life: Life) -> State | None:
     chart = life.chart
     chart.note("progress", after=18 * HOUR)
     if turn in ("worse", "died"):
-        chart.stay("med", life.dice.between(14 * HOUR, 40 * HOUR), 62)
+        chart.stay("med", life.dice.between(14 * HOUR, 40 * HOUR), 74, within=5 * HOUR)
         return intensive
     chart.stay("med", life.dice.between(50 * HOUR, 130 * HOUR), 6)
     chart.draw(labs.COUNT, after=-8 * HOUR)
