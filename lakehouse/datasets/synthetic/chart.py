@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from lakehouse.datasets.synthetic.words.surveys import Questionnaire
 
 _ROUNDS = {"ed": 3 * HOUR, "icu": 4 * HOUR}
-_ROUND = 8 * HOUR
+_ROUND = 12 * HOUR
 _BEDS = {"ed": 12, "icu": 8, "ob": 10}
 _LONGEST = 10 * DAY
 _SERIES_STEP = 256

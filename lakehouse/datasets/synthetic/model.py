@@ -8,6 +8,7 @@ another site. Numbers with decimals are whole numbers of 1/`parts`.
 
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from lakehouse.datasets.synthetic.words.codes import Code
 from lakehouse.datasets.synthetic.words.drugs import Drug
@@ -96,9 +97,8 @@ class Diagnosis:
     """`confirmed`, `provisional` or `refuted`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """Vital signs: per minute, per minute, %, 1/10 °C, mm Hg, mm Hg."""
+class Signs(NamedTuple):
+    """Vital signs: per minute, per minute, %, 1/10 °C, mm Hg, mm Hg; a tuple, as there are many."""
 
     heart_rate: int
     respiratory_rate: int

@@ -39,9 +39,9 @@ def _visit(life: Life, *, excess: int, is_first: bool) -> None:
     chart.measure(start + 6, is_whole=True)
     shifts = {"Hemoglobin A1c": excess, "Glucose": 2 * excess, "Urine ketones": 8}
     chart.draw(labs.SUGAR, shifts=shifts)
-    chart.draw(labs.METABOLIC, shifts=shifts)
     chart.draw(labs.URINE, shifts=shifts)
     if is_first:
+        chart.draw(labs.METABOLIC, shifts=shifts)
         chart.diagnose(DIABETES, is_principal=True)
         chart.plan(DIABETES, _GOAL, labs.HBA1C, _TARGET)
         chart.ask(PHQ9)

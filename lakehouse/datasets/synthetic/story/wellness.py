@@ -36,8 +36,8 @@ def _visit(life: Life, day: int, *, is_first: bool) -> None:
     chart.feel(0)
     chart.measure(start + 10, is_whole=True)
     chart.ask(PHQ9)
-    chart.draw(labs.METABOLIC)
     if is_first or life.age >= _OLDER:
+        chart.draw(labs.METABOLIC)
         chart.draw(
             labs.LIPID, shifts={"Cholesterol": life.age // 4, "LDL cholesterol": life.age // 5}
         )

@@ -17,6 +17,8 @@ Version = tuple[int, Callable[[], Body]]
 """The minute in which a version was written, and how its body is made when it is wanted."""
 
 _RESTRICTED = 17
+_VERSION = '","meta":{"versionId":"'
+_UPDATED = '","lastUpdated":"'
 _PROFILES = {
     "Patient": "us-core-patient",
     "Encounter": "us-core-encounter",
@@ -53,6 +55,8 @@ class Sink:
             ExportFiles(folder / str(number), self.base, number) for number in range(1, EXPORTS + 1)
         ]
         self._is_restricted = False
+        self._frames: dict[str, tuple[str, str]] = {}
+        self._at = 0, utc(0)
         self._since = 0
         self._until = 0
         self._written: list[tuple[str, str]] = []
@@ -60,7 +64,10 @@ class Sink:
 
     def begin(self, person: Person) -> None:
         """The resources of another person follow."""
-        self._is_restricted = person.number % _RESTRICTED == 0
+        is_restricted = person.number % _RESTRICTED == 0
+        if is_restricted != self._is_restricted:
+            self._is_restricted = is_restricted
+            self._frames.clear()
         self.charts(person.registrations[0].id)
 
     def charts(self, patient: str, *, since: int = 0, until: int = 0) -> None:
@@ -132,9 +139,15 @@ class Sink:
         return {"reference": f"Practitioner{target}", "display": f"Dr. {told.given} {told.family}"}
 
     def _line(self, kind: str, identity: str, body: Body, at: int, version: int) -> bytes:
-        head, tail = _frame(kind, self.base, self._is_restricted)
-        meta = f'{head}{identity}","meta":{{"versionId":"{version}","lastUpdated":"{utc(at)}"{tail}'
+        head, tail = self._frames.get(kind) or self._frame(kind)
+        if at != self._at[0]:
+            self._at = at, utc(at)
+        meta = f"{head}{identity}{_VERSION}{version}{_UPDATED}{self._at[1]}{tail}"
         return meta.encode() + orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)[1:]
+
+    def _frame(self, kind: str) -> tuple[str, str]:
+        self._frames[kind] = found = _frame(kind, self.base, self._is_restricted)
+        return found
 
 
 @cache
@@ -145,5 +158,5 @@ def _frame(kind: str, base: str, is_restricted: bool) -> tuple[str, str]:
         labels.append(Code(f"{TERMS}/v3-Confidentiality", "R", "restricted"))
     profile = f',"profile":["{US_CORE}/{_PROFILES[kind]}"]' if kind in _PROFILES else ""
     told = orjson.dumps(concept(*labels)["coding"]).decode()
-    tail = f',"source":"{base}"{profile},"security":{told}}},'
+    tail = f'","source":"{base}"{profile},"security":{told}}},'
     return f'{{"resourceType":"{kind}","id":"', tail
