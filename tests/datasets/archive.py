@@ -30,7 +30,7 @@ class Archive:
 
     def __init__(self, folder: Path, seed: int = SEED) -> None:
         self.folder = folder
-        write(folder, "dicom", "fhir", patients=FEW, seed=seed, defects=10_000)
+        write(folder, "dicom", patients=FEW, seed=seed, defects=10_000)
         self.population = Population(FEW, seed, defects=10_000)
         self.people = {person.id: person for person in self.population.people()}
         self.instances = {row["sop_uid"]: row for row in self.rows("dicom_instance")}

@@ -145,8 +145,9 @@ def _former_name(told: Header, study: Study) -> None:
     """The archive corrected the name, and keeps what stood there (PS3.3 C.12.1.1.9)."""
     who, image = study.registration.demographics, study.imaging
     old = told.item("OriginalAttributesSequence")
+    at = study.day(image.performed) + study.time(image.performed, 40)
+    old.tell(PhiClass.DATE, AttributeModificationDateTime=at)
     old.put(
-        AttributeModificationDateTime=study.day(image.performed) + study.time(image.performed, 40),
         ModifyingSystem="ARCHIVE",
         SourceOfPreviousValues="MODALITY",
         ReasonForTheAttributeModification="COERCE",
