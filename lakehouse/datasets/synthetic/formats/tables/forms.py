@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lakehouse.datasets.synthetic.formats.tables.departments import Cell, Day, Department
 from lakehouse.datasets.synthetic.sites import Site
-from lakehouse.datasets.synthetic.truth import MARK, Row
+from lakehouse.datasets.synthetic.truth import Row
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WIDTH = 10
@@ -88,7 +88,6 @@ class Form:
             "header": self.header,
             "columns": self.header_of(department),
             "has_zeros": self.has_zeros,
-            "mark": MARK,
         }
 
     def _quoted(self, cell: str) -> str:
