@@ -163,6 +163,7 @@ def references(value: Any) -> Iterator[str]:
             yield from references(one)
 
 
+@pytest.mark.long
 def test_every_reference_of_a_first_export_points_to_something_in_it(hospital: Path) -> None:
     for site, export, folder in exports(hospital):
         if export > 1:

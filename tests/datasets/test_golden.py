@@ -39,6 +39,7 @@ def test_no_hash_is_of_a_format_that_is_gone() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == set(NAMES)
 
 
+@pytest.mark.long
 def test_another_process_in_another_zone_writes_the_same(hospital: Path, tmp_path: Path) -> None:
     told = f"--patients {PATIENTS} --seed {SEED} --defects 0.2 --out {tmp_path / 'out'}"
     command = [sys.executable, "-m", "lakehouse", "synth", *told.split()]
