@@ -254,8 +254,13 @@ def _synth(_: Settings, told: argparse.Namespace) -> None:
     population = Population(
         told.patients, told.seed, sites_of(told.sites), told.defects, told.pixels
     )
-    write_hospital(population, told.out, told.format)
+    write_hospital(population, told.out, told.format, _tell_number)
     sys.stdout.write(f"{told.patients} synthetic patients are in {told.out}\n")
+
+
+def _tell_number(number: int) -> None:
+    sys.stdout.write(f"{number} patients\n")
+    sys.stdout.flush()
 
 
 def _rebuild(settings: Settings, _: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ beside it.
 same bytes on every machine. docs/synthetic.md says what each file holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lakehouse.datasets.synthetic.formats import formats
@@ -13,14 +13,21 @@ from lakehouse.datasets.synthetic.population import Population, sites_of
 from lakehouse.datasets.synthetic.truth import Truth
 from lakehouse.errors import SpecError
 
+_STEP = 1000
+
 __all__ = ["Population", "sites_of", "write_hospital"]
 
 
-def write_hospital(population: Population, folder: Path, only: Sequence[str] = ()) -> None:
+def write_hospital(
+    population: Population,
+    folder: Path,
+    only: Sequence[str] = (),
+    tell: Callable[[int], None] = lambda _: None,
+) -> None:
     """Write the truth and each format (or only those named) into subfolders of an empty folder.
 
-    Memory does not grow with the number of people. Raises SpecError where something is in the
-    folder, or a format is not known.
+    Memory does not grow with the number of people; of every thousandth `tell` is told.
+    Raises SpecError where something is in the folder, or a format is not known.
     """
     if unknown := sorted(set(only) - formats().keys()):
         known = ", ".join(formats())
@@ -39,5 +46,7 @@ def write_hospital(population: Population, folder: Path, only: Sequence[str] = (
             truth.add(person)
             for renderer in renderers:
                 renderer.add(person)
+            if person.number % _STEP == 0:
+                tell(person.number)
         for renderer in renderers:
             renderer.close()
