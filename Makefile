@@ -12,7 +12,7 @@ READY := .venv/.ready
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clinical-lakehouse
 # What some tests compare with and only some machines can have: one target each, which gets it once into
 # $(CACHE), or says why not. A target that fails is no error of `peers`: its tests are skipped and named.
-PEERS := minio java browser engine
+PEERS := minio java browser engine dicom
 UNPROVEN := .cache/unproven
 REPORT := -rs
 
@@ -108,6 +108,9 @@ browser: ## get what looks at the pages as a person does: Chromium (system-wide)
 
 engine: ## get a Docker engine, compose and stand-ins for images, once, outside of this tree but for the engine
 	@$(SHELL) tests/peers/engine/install "$(CACHE)"
+
+dicom: ## get what validates DICOM files, once, outside of this tree
+	@$(SHELL) tests/peers/dicom3tools/install tests/peers/dicom3tools/requirements.txt "$(CACHE)" $(BIN)/python
 
 up: setup ## start the embedded stack
 	@$(BIN)/lakehouse up

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     server.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path("secrets"))
     server.add_argument("--host", default="localhost", metavar="NAME", help="of the certificate")
     demo = add("demo", _demo, "Bring a small synthetic hospital through the pipelines.")
-    demo.add_argument("--patients", type=int, default=60, metavar="N", help="at each site")
+    demo.add_argument("--patients", type=int, default=200, metavar="N", help="at two sites; 200")
     _river_verbs(add)
     _question_verbs(add)
     add_verbs(add)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import SpecError
@@ -36,6 +38,28 @@ def add_verbs(add: Add) -> None:
     state = add("state", _rebuild, "Care for the small store that lists are drawn from.")
     rebuild = _actions(state).add_parser("rebuild", help="make it anew from the lake")
     rebuild.set_defaults(verb=_rebuild)
+    _synth_verb(add("synth", _synth, "Write a synthetic hospital, with the truth beside it."))
+
+
+def _synth_verb(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--patients", type=int, required=True, metavar="N")
+    parser.add_argument("--seed", type=int, required=True, metavar="S")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="an empty folder")
+    parser.add_argument("--defects", type=_rate, default=500, metavar="RATE", help="0 to 1; 0.05")
+    parser.add_argument("--sites", default="north,south", metavar="NAME[=ZONE],…")
+    parser.add_argument("--format", action="append", default=[], help="only this one; repeatable")
+    parser.add_argument("--pixels", choices=("small", "full"), default="small")
+
+
+def _rate(text: str) -> int:
+    """A share as parts of 10,000."""
+    try:
+        found = int(Decimal(text) * 10_000)
+    except (ArithmeticError, ValueError):
+        found = -1
+    if not 0 <= found <= 10_000:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError("not a share like 0.05")
+    return found
 
 
 def _quarantine_verb(parser: argparse.ArgumentParser) -> None:
@@ -222,6 +246,21 @@ def _act(settings: Settings, told: argparse.Namespace) -> None:
         f"{told.feed}: {done.places} taken up, {done.left} left the quarantine, "
         f"{done.loaded} rows came to bronze\n"
     )
+
+
+def _synth(_: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.datasets.synthetic import Population, sites_of, write_hospital
+
+    population = Population(
+        told.patients, told.seed, sites_of(told.sites), told.defects, told.pixels
+    )
+    write_hospital(population, told.out, told.format, _tell_number)
+    sys.stdout.write(f"{told.patients} synthetic patients are in {told.out}\n")
+
+
+def _tell_number(number: int) -> None:
+    sys.stdout.write(f"{number} patients\n")
+    sys.stdout.flush()
 
 
 def _rebuild(settings: Settings, _: argparse.Namespace) -> None:

@@ -1,21 +1,22 @@
-"""The demo: two small synthetic hospitals go through the real Airflow; then the lake is asked."""
+"""The demo: two synthetic hospitals go through the real Airflow; then the lake is asked."""
 
 import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lakehouse.airflow.api import Access, Api
 from lakehouse.airflow.follow import REFINE, Wait, await_dags, follow
 from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Feed
-from lakehouse.datasets.sample import write_sample
+from lakehouse.datasets.synthetic import Population, sites_of, write_hospital
 from lakehouse.errors import SpecError
 from lakehouse.govern.overview import list_tables
 from lakehouse.govern.question import ask
@@ -125,9 +126,8 @@ def _bring(
     settings: Settings, say: Say, api: Api, feeds: list[Feed], delivery: Delivery, patients: int
 ) -> None:
     since = datetime.now(UTC)
-    for feed in feeds:
-        names = deliver(settings, feed, patients, delivery.export)
-        say(f"  {feed.name}: {len(names)} files are in its inbox")
+    for name, count in deliver(settings, feeds, patients, delivery.export).items():
+        say(f"  {name}: {count} files are in its inbox")
     if delivery.starts:
         for feed in feeds:
             api.trigger(feed.dag_id)
@@ -146,19 +146,29 @@ def _care(say: Say, api: Api) -> None:
     follow(api, say, Wait(frozenset({_GOVERN}), since, _STILL_SECONDS))
 
 
-def deliver(settings: Settings, feed: Feed, patients: int, export: int) -> list[Path]:
-    """Write one export into a feed's inbox as a sender would: out of sight, then in one rename."""
-    inbox = settings.inbox / feed.name
-    hidden, seen = inbox / f".export-{export}", inbox / f"export-{export}"
-    shutil.rmtree(hidden, ignore_errors=True)
-    hidden.mkdir(parents=True, mode=0o700)
-    write_sample(
-        hidden, site=feed.source, patients=patients, seed=_SEED, export=export, zone=feed.zone
-    )
-    names = sorted(hidden.iterdir())
-    shutil.rmtree(seen, ignore_errors=True)
-    hidden.rename(seen)
-    return [seen / path.name for path in names]
+def deliver(
+    settings: Settings, feeds: Sequence[Feed], patients: int, export: int
+) -> dict[str, int]:
+    """Write one export of each feed's site into its inbox as a sender would: out of sight, then in
+    one rename. Returns how many files each feed got; `patients` go to one site, or to several.
+    """
+    sites = ",".join(f"{feed.source}={feed.zone}" for feed in feeds)
+    told = {}
+    with TemporaryDirectory(dir=_made(settings.inbox), prefix=".hospital-") as folder:
+        place = Path(folder) / "out"
+        write_hospital(Population(patients, _SEED, sites_of(sites)), place, ["fhir"])
+        for feed in feeds:
+            written = place / "fhir" / feed.source / str(export)
+            told[feed.name] = sum(path.is_file() for path in written.rglob("*"))
+            seen = _made(settings.inbox / feed.name) / f"export-{export}"
+            shutil.rmtree(seen, ignore_errors=True)
+            written.rename(seen)
+    return told
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
 
 
 def show(lake: Lake, say: Say) -> None:

@@ -12,7 +12,7 @@ from lakehouse.settings import Settings, read_settings
 from lakehouse.storage.lake import open_lake
 from lakehouse.transform.river import run
 
-PATIENTS = 20
+PATIENTS = 30
 
 
 def settings_in(folder: Path, **more: str) -> Settings:
@@ -22,11 +22,14 @@ def settings_in(folder: Path, **more: str) -> Settings:
 
 def test_a_delivery_is_seen_whole_or_not_at_all_and_can_be_taken_at_once(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    feed, _ = demo_feeds(Catalog.read(settings.sql, settings.feeds))
-    assert not waiting(settings, feed)
-    names = deliver(settings, feed, PATIENTS, 1)
-    assert all(path.is_file() for path in names)
-    assert waiting(settings, feed)
+    feeds = demo_feeds(Catalog.read(settings.sql, settings.feeds))
+    assert not any(waiting(settings, feed) for feed in feeds)
+    told = deliver(settings, feeds, PATIENTS, 1)
+    for feed in feeds:
+        files = [path for path in (settings.inbox / feed.name).rglob("*") if path.is_file()]
+        assert len(files) == told[feed.name] > 20
+        assert waiting(settings, feed)
+    assert {path.name for path in settings.inbox.iterdir()} == {feed.name for feed in feeds}
 
 
 def test_what_was_delivered_is_remembered_for_this_lake_only(tmp_path: Path) -> None:
@@ -52,8 +55,8 @@ def test_at_the_end_tables_lineage_one_rows_origin_and_three_answers_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = settings_in(tmp_path)
-    feed, _ = demo_feeds(Catalog.read(settings.sql, settings.feeds))
-    deliver(settings, feed, PATIENTS, 1)
+    feed, other = demo_feeds(Catalog.read(settings.sql, settings.feeds))
+    deliver(settings, [feed, other], PATIENTS, 1)
     run(settings, lambda _: None, feeds=[feed.name])
     capsys.readouterr()
     said: list[str] = []

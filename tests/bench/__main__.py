@@ -1,6 +1,6 @@
 """`python -m tests.bench`: all of it, small; each module takes more by itself (--help)."""
 
-from tests.bench import giant, heavy, increment, pages, river, views
+from tests.bench import giant, heavy, increment, pages, river, synth, views
 
 
 def main() -> None:
@@ -10,6 +10,7 @@ def main() -> None:
     pages.main(["--rounds", "4"])
     giant.main(["--gb", "1"])
     heavy.main(["--copies", "1"])
+    synth.main([])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from lakehouse.airflow.api import Api
 from lakehouse.airflow.follow import Wait, follow
-from lakehouse.datasets.sample import write_sample
+from lakehouse.datasets.synthetic import Population, sites_of, write_hospital
 from lakehouse.settings import PROJECT
 from lakehouse.stack.ports import find
 from tests.server.engine import Server, commands, daemon
@@ -71,9 +71,11 @@ class Person:
 
 
 def write_export(folder: Path, export: int) -> Path:
-    target = folder / f"export-{export}"
-    write_sample(target, site="north", patients=PATIENTS, seed=7, export=export, zone=ZONE)
-    return target
+    """The folder of one of a site's exports, which are written together."""
+    place = folder / "hospital"
+    if not place.exists():
+        write_hospital(Population(PATIENTS, 7, sites_of(f"north={ZONE}")), place, ["fhir"])
+    return place / "fhir" / "north" / str(export)
 
 
 def bring(server: Server, export: int, *, starts: bool) -> None:

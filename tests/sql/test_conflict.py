@@ -9,6 +9,7 @@ import pytest
 from lakehouse.govern.question import ask
 from lakehouse.storage.lake import Lake
 from tests.workbench import NOW, day, deletion, lake_at, patient, take
+
 pytestmark = pytest.mark.long
 
 
@@ -41,7 +42,9 @@ CASES: list[tuple[str, list[tuple[str, int, Any]], list[tuple[str, str]], str]] 
 ]
 
 
-@pytest.mark.parametrize(("sent", "found", "stands"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("sent", "found", "stands"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
 def test_equal_rank_and_other_content_is_a_conflict(
     tmp_path: Path, sent: list[tuple[str, int, Any]], found: list[tuple[str, str]], stands: str
 ) -> None:
@@ -51,7 +54,9 @@ def test_equal_rank_and_other_content_is_a_conflict(
         # of another source, which never meets
         take(lake, patient("p1", day(1), version=1, name="other"), feed="south_ehr")
     assert conflicts(lake) == found
-    with ask(lake, "select resource ->> 'name' as name from fhir.resource where source = 'north'") as rows:
+    with ask(
+        lake, "select resource ->> 'name' as name from fhir.resource where source = 'north'"
+    ) as rows:
         assert [row["name"] for batch in rows for row in batch.to_pylist()] == [stands]
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from lakehouse.catalog.spec import Table
+from tests.datasets.hospital import write
 from tests.sql.drawn import CATALOG, Tables
 from tests.sql.fhir import Resource
 from tests.sql.test_nouns import MANY, TOLD, told
-from tests.sql.test_sample import ZONES, receive, write_sample
+from tests.sql.test_synthetic import SITES, receive
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("units")]
 
@@ -20,11 +21,10 @@ BY_UNIT = [table for table in CATALOG.models() if table.by]
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
     """Two exports of both sites, some records of types that these lack, and all models built."""
     tables = Tables()
+    place: Path = write(tmp_path_factory.mktemp("hospital") / "out", "fhir", patients=21, seed=3)
     for export in (1, 2):
-        for site, zone in ZONES.items():
-            place: Path = tmp_path_factory.mktemp(site)
-            write_sample(place, site=site, patients=20, seed=3, export=export, zone=zone)
-            receive(tables, place, site)
+        for site in SITES:
+            receive(tables, place / "fhir" / site / str(export), site)
     tables.tell(*more_records(), at="2026-11-01T00:00:00Z")
     tables.build(*(table.name for table in CATALOG.models()))
     yield tables
