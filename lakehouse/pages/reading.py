@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from lakehouse.answers.catalogue import describe_table, list_tables
-from lakehouse.answers.feeds import FeedState, list_feeds
+from lakehouse.answers.feeds import FeedState, list_decisions, list_feeds
 from lakehouse.answers.lineage import draw_lineage
 from lakehouse.answers.quarantine import PAGE as PLACES
 from lakehouse.answers.quarantine import find_place, list_acts, list_places, list_waiting
@@ -46,7 +46,9 @@ def _feeds(router: APIRouter, pages: Pages) -> None:
             raise HTTPException(404)
         quarantine = pages.catalog.feeds[name].quarantine
         waiting = list_waiting(pages.state, pages.catalog, quarantine)
-        return pages.show(request, "feed", feed=found[0], waiting=waiting, quarantine=quarantine)
+        made = list_decisions(pages.state, name)
+        told = {"waiting": waiting, "quarantine": quarantine, "decisions": made}
+        return pages.show(request, "feed", feed=found[0], **told)
 
 
 def _tables(router: APIRouter, pages: Pages) -> None:
@@ -157,7 +159,7 @@ def _entrances(router: APIRouter, pages: Pages) -> None:
     @router.get("/dag/{dag_id}")
     def dag(request: Request, dag_id: str) -> RedirectResponse:
         feeds = pages.catalog.feeds.values()
-        feed = next((feed.name for feed in feeds if feed.dag_id == dag_id), None)
+        feed = next((f.name for f in feeds if dag_id in (f.dag_id, f.question_dag_id)), None)
         places = {"refine": "/catalogue", "quarantine": "/quarantine"}
         return to(request, f"/feeds/{feed}" if feed else places.get(dag_id, "/runs"))
 
