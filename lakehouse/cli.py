@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lakehouse import log
 from lakehouse.errors import LakehouseError, SpecError, StoreError
+from lakehouse.keeping import add_keeping_verbs
 from lakehouse.settings import Settings, read_settings
 from lakehouse.verbs import add_verbs
 
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _river_verbs(add)
     _question_verbs(add)
     add_verbs(add)
+    add_keeping_verbs(add)
     return parser
 
 
