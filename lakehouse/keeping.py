@@ -2,7 +2,9 @@
 
 import argparse
 import getpass
+import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 
 from lakehouse.settings import Settings
@@ -12,6 +14,9 @@ from lakehouse.verbs import Add
 def add_keeping_verbs(add: Add) -> None:
     """Declare the verbs."""
     about = "Load a feed's deliveries, or build a table, once more."
+    add("govern", _govern, "Compact, vacuum and checkpoint the tables, and store the lineage.")
+    upkeep = add("upkeep", _upkeep, "Tell what the nights did, and which tables are behind.")
+    upkeep.add_argument("--json", action="store_true", help="for machines")
     backfill = add("backfill", _backfill, about)
     backfill.add_argument("name", metavar="FEED|TABLE")
     backfill.add_argument("--since", type=_since, metavar="DATE", help="when they were received")
@@ -42,3 +47,41 @@ def _backfill(settings: Settings, told: argparse.Namespace) -> None:
             f"or were put right, {done['left']} left the quarantine"
         )
     sys.stdout.write(f"{told.name}: {said}\n")
+
+
+def _govern(settings: Settings, _: argparse.Namespace) -> None:
+    from lakehouse.govern.upkeep import care, store_lineage
+    from lakehouse.lineage.emit import running
+    from lakehouse.storage.lake import open_lake
+
+    lake = open_lake(settings, "govern")
+    with running("run.govern", settings):
+        number, cared = care(lake, getpass.getuser())
+        for one in cared:
+            if one.joined or one.removed:
+                said = f"{one.joined} files joined, {one.removed} old files deleted"
+                sys.stdout.write(f"{one.table}: {said}\n")
+        stored = store_lineage(lake, number, getpass.getuser())
+    said = f"{stored.events} events stored, {stored.rebuilt} rebuilt from the tables' logs"
+    sys.stdout.write(f"lineage: {said}\n")
+
+
+def _upkeep(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.answers.upkeep import tell_upkeep
+    from lakehouse.catalog.load import Catalog
+    from lakehouse.render import table_lines
+    from lakehouse.state.store import open_state
+
+    found = tell_upkeep(open_state(settings), Catalog.read(settings.sql, settings.feeds))
+    if told.json:
+        sys.stdout.write(json.dumps(asdict(found)) + "\n")
+        return
+    nights = [
+        (n.at, n.by or "schedule", n.tables, n.joined, n.removed, n.left_alone, n.events, n.rebuilt)
+        for n in found.nights
+    ]
+    header = ("when", "by", "tables", "joined", "deleted", "left alone", "events", "rebuilt")
+    for line in table_lines(header, nights):
+        sys.stdout.write(line + "\n")
+    for behind in found.behind:
+        sys.stdout.write(f"behind: {behind.table} by {', '.join(behind.reads)}\n")

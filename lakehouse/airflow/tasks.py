@@ -211,36 +211,37 @@ def backfill() -> dict[str, int]:
     return on_lake("govern" if "." in name else "ingest", work)
 
 
-def maintain() -> int:
-    """Compact, vacuum and checkpoint all tables; how many were touched."""
+def maintain() -> dict[str, int]:
+    """Compact, vacuum and checkpoint all tables; how many, and the number of this upkeep."""
 
-    def work(lake: "Lake") -> int:
-        from lakehouse.govern.maintain import maintain
+    def work(lake: "Lake") -> dict[str, int]:
+        from lakehouse.govern.upkeep import care
 
-        return len(list(maintain(lake)))
+        number, cared = care(lake, _person())
+        return {"number": number, "tables": len(cared)}
 
     return on_lake("govern", work)
 
 
-def store_lineage() -> dict[str, int]:
+def store_lineage(upkeep: dict[str, int]) -> dict[str, int]:
     """Move lineage into the lake, rebuild what a kill swallowed, and prove that nothing lacks.
 
     Raises QualityError when a commit still has no event or a column no source.
     """
 
     def work(lake: "Lake") -> dict[str, int]:
-        from lakehouse.govern import lineage
-        from lakehouse.govern.follow import follow_all
+        from dataclasses import asdict
 
-        before = datetime.now(UTC) - lineage.SETTLED
-        stored = lineage.store_events(lake)
-        rebuilt = lineage.rebuild(lake, before)
-        stored += lineage.store_events(lake)
-        follow_all(lake)
-        lineage.require_complete(lake, before)
-        return {"events": stored, "rebuilt": rebuilt}
+        from lakehouse.govern.upkeep import store_lineage
+
+        return asdict(store_lineage(lake, upkeep["number"], _person()))
 
     return on_lake("govern", work)
+
+
+def _person() -> str | None:
+    """Who started this run; None where its schedule did."""
+    return get_current_context()["dag_run"].triggering_user_name or None
 
 
 def on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:

@@ -128,10 +128,14 @@ def _more(
     lake: Lake, state: State, stored: Stored, commits: Sequence[Commit], *, is_known: bool
 ) -> _More:
     name = stored.table.name
-    if name == _LEDGER:
-        return "arrival", False, _arrivals(lake, state, stored)
-    if name == _ACTS:
-        return "act", False, _acts(lake, state, stored)
+    told = {
+        _LEDGER: ("arrival", _arrivals),
+        _ACTS: ("act", _acts),
+        _UPKEEPS: ("upkeep", _upkeeps),
+    }
+    if name in told:
+        table, rows = told[name]
+        return table, False, rows(lake, state, stored)
     if name in _WHOLE:
         # of these few rows come, and seldom
         return _WHOLE[name][0], False, _select(lake, stored, _WHOLE[name][1], {})
@@ -211,6 +215,19 @@ def _acts(lake: Lake, state: State, stored: Stored) -> list[Row]:
         "select act_number as number, feed, act_at as at, act_by as by_whom, act, why, reason, "
         f"sequence, _line as line{_later(stored)} from audit.act where act_number > $after",
         {"after": _highest(state, "select max(number) as known from act")},
+    )
+
+
+def _upkeeps(lake: Lake, state: State, stored: Stored) -> list[Row]:
+    """The last number that is known once more: what it stored of the lineage comes behind."""
+    return _select(
+        lake,
+        stored,
+        "select upkeep_number as number, coalesce(table_name, '') as table_name, upkeep_at as at, "
+        "upkeep_by as by_whom, n_file_joined as joined, n_file_removed as removed, is_left_alone, "
+        "n_event as events, n_event_rebuilt as rebuilt from audit.upkeep "
+        "where upkeep_number >= $from",
+        {"from": _highest(state, "select max(number) as known from upkeep")},
     )
 
 

@@ -12,6 +12,7 @@ from lakehouse.answers.quarantine import PAGE as PLACES
 from lakehouse.answers.quarantine import find_place, list_acts, list_places, list_waiting
 from lakehouse.answers.runs import PAGE as RUNS
 from lakehouse.answers.runs import describe_run, follow_object, list_runs
+from lakehouse.answers.upkeep import tell_upkeep
 from lakehouse.catalog.acts import WHY
 from lakehouse.catalog.policy import SEE
 from lakehouse.pages.app import Pages
@@ -23,7 +24,7 @@ _Start = Query(0, ge=0, le=10**9)
 def routes(pages: Pages) -> APIRouter:
     """All of them, each for who may see."""
     router = APIRouter(tags=[SEE])
-    for add in (_feeds, _tables, _quarantine, _runs, _entrances):
+    for add in (_feeds, _tables, _quarantine, _runs, _upkeep, _entrances):
         add(router, pages)
     return router
 
@@ -146,6 +147,12 @@ def _runs(router: APIRouter, pages: Pages) -> None:
         return pages.show(request, "object", steps=steps, object_id=object_id)
 
 
+def _upkeep(router: APIRouter, pages: Pages) -> None:
+    @router.get("/upkeep")
+    def upkeep(request: Request) -> HTMLResponse:
+        return pages.show(request, "upkeep", told=tell_upkeep(pages.state, pages.catalog))
+
+
 def _entrances(router: APIRouter, pages: Pages) -> None:
     """Where Airflow's own pages link to: from the navigation, a DAG or a task."""
 
@@ -160,7 +167,8 @@ def _entrances(router: APIRouter, pages: Pages) -> None:
     def dag(request: Request, dag_id: str) -> RedirectResponse:
         feeds = pages.catalog.feeds.values()
         feed = next((f.name for f in feeds if dag_id in (f.dag_id, f.question_dag_id)), None)
-        places = {"refine": "/catalogue", "quarantine": "/quarantine"}
+        places = {"refine": "/catalogue", "quarantine": "/quarantine", "govern": "/upkeep"}
+        places |= {"watch": "/feeds", "backfill": "/acts"}
         return to(request, f"/feeds/{feed}" if feed else places.get(dag_id, "/runs"))
 
     @router.get("/dag/{dag_id}/{task_id}")

@@ -68,6 +68,11 @@ TABLES: Mapping[str, Shape] = {
     "decision": _shape(
         "feed first_sequence", "feed at by_whom", "first_sequence last_sequence is_accepted"
     ),
+    # the lineage that an upkeep stored is a row without a table
+    "upkeep": _shape(
+        "number table_name", "table_name at by_whom",
+        "number joined removed is_left_alone events rebuilt",
+    ),
     "run": _shape(
         "run_id", "run_id job started_at ended_at outcome error", "",
         "started_at", "job started_at",
