@@ -15,7 +15,8 @@ _NIGHTS = """
       coalesce(sum(joined), 0) as joined, coalesce(sum(removed), 0) as removed,
       coalesce(sum(is_left_alone), 0) as left_alone, max(events) as events,
       max(rebuilt) as rebuilt
-    from upkeep group by number order by number desc limit :most"""
+    from upkeep where number > (select max(number) from upkeep) - :most
+    group by number order by number desc"""
 _TOUCHED = """
     select table_name, joined, removed, is_left_alone from upkeep
     where number = :number and table_name <> '' and (joined > 0 or removed > 0 or is_left_alone > 0)

@@ -233,8 +233,9 @@ def _upkeeps(lake: Lake, state: State, stored: Stored) -> list[Row]:
 
 def _later(stored: Stored) -> str:
     """The columns that acts have got since the first lakes."""
+    known = stored.stored_columns()
     return "".join(
-        f", {name if stored.has(name) else 'null'} as {name}" for name in ("table_name", "since_at")
+        f", {name if name in known else 'null'} as {name}" for name in ("table_name", "since_at")
     )
 
 

@@ -103,13 +103,14 @@ class Stored:
         stored = pa.schema(self._delta.schema().to_arrow())
         return stored.names == self.schema.names and _plain(stored) == _plain(self.schema)
 
-    def has(self, column: str) -> bool:
-        """Whether it is stored with that column: a table that is only added to gets one that was
-        declared later when somebody opens it to write."""
-        return column in pa.schema(self._delta.schema().to_arrow()).names
+    def stored_columns(self) -> list[str]:
+        """The names it is stored with: a table that is only added to gets those that were declared
+        later when somebody opens it to write."""
+        return [field.name for field in self._delta.schema().fields]
 
     def _widen(self) -> None:
-        missing = [field for field in self.schema if not self.has(field.name)]
+        known = set(self.stored_columns())
+        missing = [field for field in self.schema if field.name not in known]
         if missing and self.table.write is Write.APPEND:
             # whoever comes second finds the columns of the first
             with suppress(Conflict), self._committing():

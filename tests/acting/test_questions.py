@@ -15,6 +15,8 @@ from lakehouse.settings import Settings
 from lakehouse.state.store import open_state
 from lakehouse.storage.lake import Lake, open_lake
 from lakehouse.transform.river import decide_batch
+from tests.chat import Chat
+from tests.chat import serving as hooking
 from tests.served import SCHEDULER, Served, serving
 from tests.workbench import FEEDS, day, drop, lines, patient, rows, settings_at
 
@@ -33,9 +35,18 @@ BROKEN = b"not JSON, Zanzibar-Canary\n"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def chat() -> Iterator[Chat]:
+    """Whom people are told by."""
+    made = Chat()
+    with hooking(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, chat: Chat) -> Iterator[Served]:
     root = tmp_path_factory.mktemp("acting")
-    settings = settings_at(root)
+    (root / "hook").write_text(chat.url)
+    settings = settings_at(root, LAKEHOUSE_NOTIFY_URL_FILE=str(root / "hook"))
     stanza = FEEDS.partition("[feed.north_lab]")[0]
     told = (stanza.replace("north_ehr", name).replace('"north"', f'"{name}"') for name in SITES)
     own = "".join(f"{text}most_refused = 0.2\n" for text in told)
@@ -150,7 +161,9 @@ def test_what_is_in_doubt_is_asked_once_and_holds_up_what_comes_behind_it_until_
     assert respond(served, question, "olaf", "Leave out") == 409
 
 
-def test_who_may_not_answer_is_refused_and_the_question_is_put_again(served: Served) -> None:
+def test_who_may_not_answer_is_refused_and_the_question_is_put_again(
+    served: Served, chat: Chat
+) -> None:
     send(served, "denied", "a", 1, 1)
     ingest(served, "denied")
     first = await_question(served, "denied")
@@ -172,6 +185,10 @@ def test_who_may_not_answer_is_refused_and_the_question_is_put_again(served: Ser
     ingest(served, "denied")
     assert held(served, "denied") == (["b0"], 0)
     assert questions(served, "denied") == []
+    told = [post for post in chat.posts if "denied" in post]
+    assert len(told) == 1, "people are told once, however often it is asked"
+    assert told[0].startswith("An answer is needed: denied: 1 of 2 records would be refused\n")
+    assert "/required_actions" in told[0]
 
 
 def test_a_question_outlives_a_scheduler_that_is_killed(served: Served) -> None:
@@ -249,3 +266,18 @@ def test_a_table_is_built_once_more_for_who_may_ask(served: Served) -> None:
     assert lake_of(served).find("silver.patient").state()["mode"] == "full"
     acts = [(r["act_by"], r["table_name"]) for r in rows(lake_of(served), "audit.act")]
     assert acts[-2:] == [("stella", "silver.patient")] * 2
+
+
+def test_no_patient_value_leaves_the_tables_and_the_landed_bytes(
+    served: Served, chat: Chat
+) -> None:
+    root = served.settings.home.parent
+    kept = (served.settings.inbox, root / "lake" / "landing" / "objects")
+    searched = 0
+    for path in root.rglob("*"):
+        is_data = path.suffix == ".parquet" and "_delta_log" not in path.parts
+        if path.is_file() and not is_data and not any(place in path.parents for place in kept):
+            assert b"Zanzibar-Canary" not in path.read_bytes(), path.relative_to(root)
+            searched += 1
+    assert searched > 50
+    assert "Canary" not in str(chat.posts)
