@@ -20,7 +20,7 @@ from typing import Any
 from lakehouse.settings import PROJECT, Settings
 from lakehouse.stack.ports import find
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 300
 API, SCHEDULER = "api-server", "scheduler"
 _COMMANDS = {API: ("--workers", "1"), SCHEDULER: ("--skip-serve-logs",)}
 _AIRFLOW = (sys.executable, "-m", "airflow")
