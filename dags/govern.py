@@ -1,6 +1,7 @@
 """Every night: small files are joined, old ones removed, logs checkpointed, lineage stored.
 
-The lineage task also proves that no commit lacks its event, and rebuilds those that a kill took.
+The page Upkeep says what that did. The lineage task also proves that no commit lacks its event, and
+rebuilds those that a kill took.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
@@ -18,4 +19,4 @@ with DAG(
     tags=["govern"],
     default_args=tasks.DEFAULTS | {"owner": "data-platform"},
 ):
-    task(tasks.maintain)() >> task(task_id="lineage")(tasks.store_lineage)()
+    task(task_id="lineage")(tasks.store_lineage)(task(tasks.maintain)())

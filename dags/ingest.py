@@ -1,5 +1,10 @@
-"""One DAG a feed: what arrived or was pulled is landed byte for byte, then loaded into bronze."""
+"""One DAG a feed: what arrived or was pulled is landed byte for byte, then loaded into bronze.
 
+Where its stanza says how much may be refused, what waits is judged first. About what is in doubt
+people are asked by a run of its own (approve.py); nothing behind it is loaded before they answer.
+"""
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, task
 
 from lakehouse.airflow import assets, documents, tasks
@@ -24,6 +29,16 @@ for feed in catalog.feeds.values():
         landed = task(tasks.land)(feed.name)
         batches = task(tasks.plan)(feed.name)
         landed >> batches
+        if feed.most_refused is not None:
+            questions = task(tasks.judge)(feed.name)
+            landed >> questions >> batches
+            TriggerDagRunOperator.partial(
+                task_id="ask",
+                trigger_dag_id=feed.question_dag_id,
+                logical_date=None,
+                skip_when_already_exists=True,
+                openlineage_inject_parent_info=False,
+            ).expand_kwargs(questions)
         if feed.export:
             task(tasks.pull)(feed.name) >> landed
         # batches of one feed go one after another: their order decides which version is current

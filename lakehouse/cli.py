@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lakehouse import log
 from lakehouse.errors import LakehouseError, SpecError, StoreError
+from lakehouse.keeping import add_keeping_verbs
 from lakehouse.settings import Settings, read_settings
 from lakehouse.verbs import add_verbs
 
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _river_verbs(add)
     _question_verbs(add)
     add_verbs(add)
+    add_keeping_verbs(add)
     return parser
 
 
@@ -87,7 +89,6 @@ def _river_verbs(add: Callable[[str, Verb, str], argparse.ArgumentParser]) -> No
     run.add_argument("--feed", action="append", default=[], help="only this feed; repeatable")
     run.add_argument("--table", action="append", default=[], help="only this table; repeatable")
     run.add_argument("--as-of", type=_instant, help="what models take for the present")
-    add("govern", _govern, "Compact, vacuum and checkpoint the tables, and store the lineage.")
 
 
 def _decision_verb(parser: argparse.ArgumentParser) -> None:
@@ -261,25 +262,6 @@ def _run(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.transform.river import run
 
     run(settings, say, feeds=told.feed, tables=told.table, as_of=told.as_of)
-
-
-def _govern(settings: Settings, _: argparse.Namespace) -> None:
-    from lakehouse.govern.follow import follow_all
-    from lakehouse.govern.lineage import SETTLED, rebuild, require_complete, store_events
-    from lakehouse.govern.maintain import maintain
-    from lakehouse.lineage.emit import running
-    from lakehouse.storage.lake import open_lake
-
-    lake = open_lake(settings, "govern")
-    with running("run.govern", settings):
-        for line in maintain(lake):
-            say(line)
-        # others may be at work: what they committed just now they will tell themselves
-        before = datetime.now(UTC) - SETTLED
-        rebuilt = rebuild(lake, before)
-        say(f"lineage: {store_events(lake)} events stored, {rebuilt} rebuilt from the tables' logs")
-        follow_all(lake)
-        require_complete(lake, before)
 
 
 def _sql(settings: Settings, told: argparse.Namespace) -> None:

@@ -126,8 +126,11 @@ def _feeds(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.answers.feeds import list_feeds
 
     found = list_feeds(*_asked(settings), datetime.now(UTC))
-    rows = ((f.name, f.last_at, f.last_files, f.last_bytes, f.waiting, _lateness(f)) for f in found)
-    header = ("feed", "last arrival", "files", "bytes", "in quarantine", "late")
+    rows = (
+        (f.name, f.last_at, f.last_files, f.last_bytes, f.waiting, _lateness(f), _question(f))
+        for f in found
+    )
+    header = ("feed", "last arrival", "files", "bytes", "in quarantine", "late", "waits for")
     _say(told, [asdict(feed) for feed in found], header, rows)
 
 
@@ -135,6 +138,13 @@ def _lateness(feed: Any) -> str:
     if feed.lag is None:
         return ""
     return f"{feed.lag.late_seconds // 60} min" if feed.lag.is_late else "no"
+
+
+def _question(feed: Any) -> str:
+    asked = feed.question
+    if asked is None:
+        return ""
+    return f"an answer: {asked.refused} of {asked.records} refused in {', '.join(asked.batches)}"
 
 
 def _catalogue(settings: Settings, told: argparse.Namespace) -> None:

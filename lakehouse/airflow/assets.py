@@ -1,6 +1,6 @@
 """The lake's tables and inboxes as Airflow's assets, named as everywhere else."""
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
 from lakehouse.airflow.triggers import InboxTrigger
 from lakehouse.catalog.load import Catalog
@@ -26,20 +26,26 @@ def inbox_asset(settings: Settings, feed: Feed) -> Asset:
     )
 
 
+def answer_asset(feed: Feed) -> Asset:
+    """The asset that changes when a person has answered a question about a feed's deliveries."""
+    return Asset(f"answer/{feed.name}", group="answer")
+
+
 def arrival(
     settings: Settings, feed: Feed
-) -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset]:
-    """When a feed is ingested: when something arrived, and at the times its stanza names.
+) -> AssetOrTimeSchedule | CronTriggerTimetable | AssetAny:
+    """When a feed is ingested: when something arrived, when a person answered a question about it,
+    and at the times its stanza names.
 
-    One that is pulled has its times alone: what it puts into the inbox would wake it again.
+    One that is pulled is not woken by its inbox: what it puts there would wake it again.
     """
-    inbox = inbox_asset(settings, feed)
+    wakes = [] if feed.export else [inbox_asset(settings, feed)]
+    if feed.most_refused is not None:
+        wakes.append(answer_asset(feed))
     if feed.every is None:
-        return [inbox]
+        return AssetAny(*wakes)
     times = CronTriggerTimetable(feed.every, timezone=feed.zone)
-    if feed.export:
-        return times
-    return AssetOrTimeSchedule(timetable=times, assets=[inbox])
+    return AssetOrTimeSchedule(timetable=times, assets=AssetAny(*wakes)) if wakes else times
 
 
 def loaded(settings: Settings, catalog: Catalog, feed: Feed) -> list[Asset]:

@@ -24,6 +24,7 @@ class LakehouseExtractor(BaseExtractor):
             "_BranchPythonDecoratedOperator",
             "_ShortCircuitDecoratedOperator",
             "PythonOperator",
+            "Approval",
         ]
 
     def _execute_extraction(self) -> OperatorLineage[Any, Any]:

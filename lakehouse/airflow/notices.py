@@ -4,6 +4,7 @@ A notice holds names, counts and a link, and of errors only the words that the l
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
@@ -56,14 +57,14 @@ class Webhook(BaseNotifier):
 
 def tell_failure(context: Any) -> None:
     """What a task does when it has failed for good."""
-    _send(_notice(context), context)
+    tell(_notice(context), context)
 
 
 def tell_change(context: Any) -> None:
     """The same of a task that judges again and again: only what it did not say the last time."""
     notice, instance = _notice(context), context["ti"]
     told = instance.xcom_pull(task_ids=instance.task_id, key=_TOLD, include_prior_dates=True)
-    if told != notice.text and _send(notice, context):
+    if told != notice.text and tell(notice, context):
         instance.xcom_push(_TOLD, notice.text)
 
 
@@ -74,15 +75,20 @@ def _notice(context: Any) -> Notice:
     return Notice(subject, told, instance.log_url)
 
 
-def _send(notice: Notice, context: Any) -> bool:
-    """False where nobody took it, so that it is worth another try."""
-    notifiers = _notifiers(read_settings(), notice)
-    taken = [_is_taken(notifier, context) for notifier in notifiers]
-    return any(taken) or not notifiers
+def tell(notice: Notice, context: Any) -> bool:
+    """Tell people by each way that is set; False where no way took it, so that it is worth another
+    try. A way that cannot be used keeps no other one back."""
+    settings = read_settings()
+    taken = [_is_taken(way, (settings, notice), context) for way in (_webhook, _mail)]
+    return any(taken) or all(told is None for told in taken)
 
 
-def _is_taken(notifier: Any, context: Any) -> bool:
+def _is_taken(way: Callable[..., Any], told: tuple[Settings, Notice], context: Any) -> bool | None:
+    """Whether a way took the notice; None for one that is not set."""
     try:
+        notifier = way(*told)
+        if notifier is None:
+            return None
         notifier.notify(context)
     except _REFUSALS as error:
         log.warning("a notice was not taken", error=type(error).__name__)
@@ -90,17 +96,19 @@ def _is_taken(notifier: Any, context: Any) -> bool:
     return True
 
 
-def _notifiers(settings: Settings, notice: Notice) -> list[Any]:
-    found: list[Any] = []
-    if url := settings.notify_url():
-        found.append(Webhook(url, notice))
-    if settings.notify_mail:
-        from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+def _webhook(settings: Settings, notice: Notice) -> Webhook | None:
+    url = settings.notify_url()
+    return Webhook(url, notice) if url else None
 
-        words = "<br>".join(map(escape, (*notice.text.splitlines(), notice.link)))
-        to = list(settings.notify_mail)
-        found.append(SmtpNotifier(to=to, subject=notice.subject, html_content=words))
-    return found
+
+def _mail(settings: Settings, notice: Notice) -> BaseNotifier | None:
+    if not settings.notify_mail:
+        return None
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    words = "<br>".join(map(escape, (*notice.text.splitlines(), notice.link)))
+    to = list(settings.notify_mail)
+    return SmtpNotifier(to=to, subject=notice.subject, html_content=words)
 
 
 def _checked(url: str) -> str:

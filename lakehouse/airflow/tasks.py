@@ -16,7 +16,9 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from lakehouse.airflow.assets import table_asset
 from lakehouse.airflow.notices import tell_failure
+from lakehouse.airflow.rights import require_right
 from lakehouse.airflow.shield import Shield
+from lakehouse.catalog.policy import ACT
 from lakehouse.errors import PolicyError, QualityError, SpecError
 from lakehouse.lineage import collect
 from lakehouse.settings import read_settings
@@ -37,6 +39,9 @@ DEFAULTS: dict[str, Any] = {
     ),
     "on_failure_callback": tell_failure,
 }
+QUESTION = "question"
+"""What the configuration of a run that asks people names: the number of the question."""
+
 _LONGEST_SLEEP_SECONDS = 5.0
 # it tells of each array that it reads
 logging.getLogger("sqlglot").setLevel(logging.WARNING)
@@ -54,7 +59,7 @@ def pull(feed: str) -> dict[str, int]:
         received = receive(lake.settings, lake.catalog.feeds[feed], _pause)
         return {"files": received.files, "bytes": received.bytes}
 
-    return _on_lake("ingest", work)
+    return on_lake("ingest", work)
 
 
 def land(feed: str) -> dict[str, int]:
@@ -70,18 +75,38 @@ def land(feed: str) -> dict[str, int]:
             "refused": landed.refused,
         }
 
-    return _on_lake("ingest", work)
+    return on_lake("ingest", work)
+
+
+def judge(feed: str) -> list[dict[str, Any]]:
+    """Read what waits of a feed for its counts alone: the run of its question, where too much of it
+    cannot be read and nobody has decided on that. The same question is always the same run."""
+
+    def work(lake: "Lake") -> list[dict[str, Any]]:
+        from lakehouse.ingest.waiting import find_questions
+
+        found = find_questions(lake, lake.catalog.feeds[feed])
+        told = {
+            one.number: f"{one.asked_at:question_{one.number}__%Y-%m-%dT%H%M%SZ}" for one in found
+        }
+        return [
+            {"trigger_run_id": run_id, "conf": {QUESTION: number}}
+            for number, run_id in told.items()
+        ]
+
+    return on_lake("ingest", work)
 
 
 def plan(feed: str) -> list[dict[str, Any]]:
-    """The batches of a feed that wait to be loaded, also those that a killed run left."""
+    """The batches of a feed that may be loaded now, also those that a killed run left: none behind
+    one that a person is asked about."""
 
     def work(lake: "Lake") -> list[dict[str, Any]]:
-        from lakehouse.ingest.load import pending
+        from lakehouse.ingest.waiting import find_loadable
 
-        return [batch.to_json() for batch in pending(lake, lake.catalog.feeds[feed])]
+        return [batch.to_json() for batch in find_loadable(lake, lake.catalog.feeds[feed])]
 
-    return _on_lake("ingest", work)
+    return on_lake("ingest", work)
 
 
 def load(batch: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +128,7 @@ def load(batch: dict[str, Any]) -> dict[str, Any]:
             _tell(name, told | {"version": version})
         return told | {"tables": loaded.tables}
 
-    return _on_lake("ingest", work)
+    return on_lake("ingest", work)
 
 
 def build(table: str) -> dict[str, Any]:
@@ -126,7 +151,7 @@ def build(table: str) -> dict[str, Any]:
         _tell(table, told)
         return told
 
-    return _on_lake("refine", work)
+    return on_lake("refine", work)
 
 
 def watch() -> None:
@@ -138,7 +163,7 @@ def watch() -> None:
 
         refuse_late(judge_lateness(lake))
 
-    _on_lake("ingest", work)
+    on_lake("ingest", work)
 
 
 def act() -> dict[str, int]:
@@ -161,56 +186,78 @@ def act() -> dict[str, int]:
         enter(lake, Act(told["feed"], told["act"], person, told["why"], which, run.run_id))
         return asdict(apply(lake, lake.catalog.feeds[told["feed"]]))
 
-    return _on_lake("ingest", work)
+    return on_lake("ingest", work)
 
 
-def maintain() -> int:
-    """Compact, vacuum and checkpoint all tables; how many were touched."""
+def backfill() -> dict[str, int]:
+    """Load or build once more what the form of this run names; what that changed.
 
-    def work(lake: "Lake") -> int:
-        from lakehouse.govern.maintain import maintain
+    Raises PolicyError where policy.yml does not let the person who asked act.
+    """
+    context = get_current_context()
+    told, person = context["params"], context["dag_run"].triggering_user_name or ""
+    name, since = str(told["name"]), told["since"]
 
-        return len(list(maintain(lake)))
+    def work(lake: "Lake") -> dict[str, int]:
+        from dataclasses import replace
 
-    return _on_lake("govern", work)
+        from lakehouse.transform.backfill import as_act, carry_out
+
+        require_right(lake.settings, person, ACT)
+        at = datetime.fromisoformat(since) if since else None
+        act = as_act(lake.catalog, name, at, person)
+        return carry_out(lake, replace(act, request=context["dag_run"].run_id))
+
+    return on_lake("govern" if "." in name else "ingest", work)
 
 
-def store_lineage() -> dict[str, int]:
+def maintain() -> dict[str, int]:
+    """Compact, vacuum and checkpoint all tables; how many, and the number of this upkeep."""
+
+    def work(lake: "Lake") -> dict[str, int]:
+        from lakehouse.govern.upkeep import care
+
+        number, cared = care(lake, _person())
+        return {"number": number, "tables": len(cared)}
+
+    return on_lake("govern", work)
+
+
+def store_lineage(upkeep: dict[str, int]) -> dict[str, int]:
     """Move lineage into the lake, rebuild what a kill swallowed, and prove that nothing lacks.
 
     Raises QualityError when a commit still has no event or a column no source.
     """
 
     def work(lake: "Lake") -> dict[str, int]:
-        from lakehouse.govern import lineage
-        from lakehouse.govern.follow import follow_all
+        from dataclasses import asdict
 
-        before = datetime.now(UTC) - lineage.SETTLED
-        stored = lineage.store_events(lake)
-        rebuilt = lineage.rebuild(lake, before)
-        stored += lineage.store_events(lake)
-        follow_all(lake)
-        lineage.require_complete(lake, before)
-        return {"events": stored, "rebuilt": rebuilt}
+        from lakehouse.govern.upkeep import store_lineage
 
-    return _on_lake("govern", work)
+        return asdict(store_lineage(lake, upkeep["number"], _person()))
+
+    return on_lake("govern", work)
 
 
-def _on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:
+def _person() -> str | None:
+    """Who started this run; None where its schedule did."""
+    return get_current_context()["dag_run"].triggering_user_name or None
+
+
+def on_lake(role: str, work: Callable[["Lake"], _Result]) -> _Result:
     """Do `work` on the lake with the keys of `role`, as the task instance that runs now."""
     # Airflow takes whatever comes on stderr for an error; our own lines tell their level
     with Shield() as shield, redirect_stderr(sys.stdout):
         from airflow.providers.openlineage.plugins.macros import lineage_job_name, lineage_run_id
 
-        from lakehouse.govern.follow import follow_written
+        from lakehouse.govern.follow import following
         from lakehouse.storage.lake import open_lake
 
         instance = get_current_context()["ti"]
         collect.begin(lineage_run_id(instance), lineage_job_name(instance))
         lake = open_lake(read_settings(), role)
-        result = work(lake)
-        follow_written(lake)
-        return result
+        with following(lake):
+            return work(lake)
     raise shield.withheld
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from lakehouse.catalog.expectation import Expectation
 from lakehouse.catalog.load import Catalog
@@ -25,6 +26,16 @@ _LOADS = """
       select feed, at, records, good, unchanged, quarantined, blank, missing,
         row_number() over (partition by feed order by last_sequence desc) as nth from load
     ) as numbered where nth <= :most order by feed, nth desc"""
+_QUESTIONS = """
+    select feed, number, at, first_sequence, last_sequence, records, refused from question as q
+    where not exists (select 1 from decision as d where d.feed = q.feed
+        and d.first_sequence <= q.last_sequence and q.first_sequence <= d.last_sequence)
+      and not exists (select 1 from load as l where l.feed = q.feed
+        and l.last_sequence >= q.first_sequence)
+    order by feed, number, first_sequence"""
+_DECISIONS = """
+    select first_sequence, last_sequence, is_accepted, by_whom, at from decision
+    where feed = :feed order by first_sequence desc limit :most"""
 _WAITING = "select table_name, count(*) as n from refusal group by table_name"
 
 
@@ -47,6 +58,18 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """What a feed waits for: an answer about batches (`4-9`) of which `refused` of `records` cannot
+    be read. Nothing behind them is loaded before."""
+
+    number: int
+    asked_at: str
+    batches: tuple[str, ...]
+    records: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
     """How a feed stands: `due_at` is when something should come next, `late_seconds` how long the
     first time has passed by which nothing came, 0 where nothing is missing."""
@@ -63,7 +86,7 @@ class Lag:
 @dataclass(frozen=True, slots=True)
 class FeedState:
     """One feed as it stands. `last_*` are of its last delivery; `loads` its last loads, oldest
-    first; `lag` is None where its stanza expects nothing."""
+    first; `lag` is None where its stanza expects nothing, `question` where nothing is asked."""
 
     name: str
     about: str
@@ -80,6 +103,7 @@ class FeedState:
     bytes: int
     waiting: int
     lag: Lag | None
+    question: Waits | None
     next_at: str | None
     loads: tuple[Load, ...]
 
@@ -88,10 +112,11 @@ def list_feeds(
     state: State, catalog: Catalog, now: datetime, next_runs: Mapping[str, str] | None = None
 ) -> list[FeedState]:
     """Every declared feed, by source; `next_runs` are the times of the next runs by DAG."""
-    told = {
+    told: dict[str, Mapping[str, Any]] = {
         "arrived": _by(state.ask(_ARRIVED), "feed"),
         "last": _by(state.ask(_LAST), "feed"),
         "waiting": _by(state.ask(_WAITING), "table_name"),
+        "question": _questions(state),
     }
     loads: dict[str, list[Load]] = {}
     for row in state.ask(_LOADS, most=LOADS):
@@ -106,7 +131,7 @@ def list_feeds(
 
 def _feed(
     feed: Feed,
-    told: Mapping[str, Mapping[str, Row]],
+    told: Mapping[str, Mapping[str, Any]],
     loads: Sequence[Load],
     now: datetime,
     next_at: str | None,
@@ -130,9 +155,31 @@ def _feed(
         bytes=arrived.get("bytes") or 0,
         waiting=told["waiting"].get(feed.quarantine, {}).get("n", 0),
         lag=_lag(feed.expect, moment, now) if feed.expect else None,
+        question=told["question"].get(feed.name) if feed.most_refused is not None else None,
         next_at=next_at,
         loads=tuple(loads),
     )
+
+
+def list_decisions(state: State, feed: str, most: int = 10) -> list[Row]:
+    """What people decided on batches of a feed that were in doubt, newest first."""
+    return state.ask(_DECISIONS, feed=feed, most=most)
+
+
+def _questions(state: State) -> dict[str, Waits]:
+    asked: dict[str, list[Row]] = {}
+    for row in state.ask(_QUESTIONS):
+        asked.setdefault(row["feed"], []).append(row)
+    return {
+        feed: Waits(
+            rows[0]["number"],
+            rows[0]["at"],
+            tuple(f"{row['first_sequence']}-{row['last_sequence']}" for row in rows),
+            sum(row["records"] for row in rows),
+            sum(row["refused"] for row in rows),
+        )
+        for feed, rows in asked.items()
+    }
 
 
 def _lag(expect: Expectation, last: datetime | None, now: datetime) -> Lag:

@@ -34,7 +34,8 @@ _PLACE = """
     left join arrival as a on a.sequence = r.sequence
     where r.table_name = :name and r.sequence = :sequence and r.line = :line"""
 _ACTS = """
-    select number, feed, at, by_whom, act, why, reason, sequence, line from act
+    select number, feed, at, by_whom, act, why, reason, sequence, line, table_name, since_at
+    from act
     where :feed is null or feed = :feed order by number desc limit :most"""
 
 

@@ -1,8 +1,8 @@
-"""What a person may do with refused records, and the reasons that may be given for it."""
+"""What a person may ask for, and the reasons that may be given for what is done with records."""
 
-LOOK, REPLAY, DISMISS = "look", "replay", "dismiss"
+LOOK, REPLAY, DISMISS, BACKFILL = "look", "replay", "dismiss", "backfill"
 ACTS = (REPLAY, DISMISS)
-"""Those that change something, and so are DAG runs."""
+"""What is done with refused records, by runs of `DAG`."""
 
 DAG = "quarantine"
 """The DAG that applies them."""

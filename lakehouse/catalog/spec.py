@@ -205,3 +205,8 @@ class Feed:
     def dag_id(self) -> str:
         """The DAG that ingests this feed."""
         return f"ingest__{self.name}"
+
+    @property
+    def question_dag_id(self) -> str:
+        """The DAG that asks people about this feed's deliveries."""
+        return f"approve__{self.name}"

@@ -6,11 +6,12 @@ up for by the next one that follows the table, at the latest by `govern`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from lakehouse.catalog.spec import BROKE
-from lakehouse.errors import StoreError
+from lakehouse.errors import QualityError, StoreError
 from lakehouse.govern.maintain import stored_names
 from lakehouse.lineage import collect, outbox
 from lakehouse.lineage.told import keep_events
@@ -21,9 +22,24 @@ from lakehouse.storage.engine import engine_for
 from lakehouse.storage.lake import Lake, Stored
 
 _LEDGER, _ACTS, _EVENTS = "landing.ledger", "audit.act", "lineage.event"
+_QUESTIONS, _DECISIONS, _UPKEEPS = "audit.question", "audit.decision", "audit.upkeep"
 _COUNTS = ("records", "good", "unchanged", "quarantined", "blank", "missing")
 _UPKEEP = ("CREATE", "VACUUM", "OPTIMIZE")
 _NEVER = -1
+_WHOLE = {
+    _QUESTIONS: (
+        "question",
+        "select feed, asked_at as at, question_number as number, first_sequence, last_sequence, "
+        "n_record as records, n_refused as refused from audit.question",
+    ),
+    # without the reason, which are free words
+    _DECISIONS: (
+        "decision",
+        "select feed, decided_at as at, decided_by as by_whom, first_sequence, last_sequence, "
+        "is_accepted from audit.decision",
+    ),
+}
+"""Tables that are followed whole: what of the state they fill, and with which rows."""
 
 log = get_logger()
 
@@ -47,6 +63,18 @@ def follow_written(lake: Lake) -> None:
         follow(lake, sorted(name for name in outputs if not name.startswith("landing/")))
     except StoreError as error:
         log.warning("the state was not written", error=type(error).__name__)
+
+
+@contextmanager
+def following(lake: Lake) -> Iterator[None]:
+    """Follow what the work within writes, also where it ends in a refusal: that leaves a question
+    to people behind."""
+    try:
+        yield
+    except QualityError:
+        follow_written(lake)
+        raise
+    follow_written(lake)
 
 
 def follow_all(lake: Lake) -> int:
@@ -100,10 +128,17 @@ def _more(
     lake: Lake, state: State, stored: Stored, commits: Sequence[Commit], *, is_known: bool
 ) -> _More:
     name = stored.table.name
-    if name == _LEDGER:
-        return "arrival", False, _arrivals(lake, state, stored)
-    if name == _ACTS:
-        return "act", False, _acts(lake, state, stored)
+    told = {
+        _LEDGER: ("arrival", _arrivals),
+        _ACTS: ("act", _acts),
+        _UPKEEPS: ("upkeep", _upkeeps),
+    }
+    if name in told:
+        table, rows = told[name]
+        return table, False, rows(lake, state, stored)
+    if name in _WHOLE:
+        # of these few rows come, and seldom
+        return _WHOLE[name][0], False, _select(lake, stored, _WHOLE[name][1], {})
     if stored.table.layer != "quarantine" or all(map(_is_upkeep, commits)):
         return "", False, []
     if BROKE in stored.table.columns:
@@ -178,8 +213,29 @@ def _acts(lake: Lake, state: State, stored: Stored) -> list[Row]:
         lake,
         stored,
         "select act_number as number, feed, act_at as at, act_by as by_whom, act, why, reason, "
-        "sequence, _line as line from audit.act where act_number > $after",
+        f"sequence, _line as line{_later(stored)} from audit.act where act_number > $after",
         {"after": _highest(state, "select max(number) as known from act")},
+    )
+
+
+def _upkeeps(lake: Lake, state: State, stored: Stored) -> list[Row]:
+    """The last number that is known once more: what it stored of the lineage comes behind."""
+    return _select(
+        lake,
+        stored,
+        "select upkeep_number as number, coalesce(table_name, '') as table_name, upkeep_at as at, "
+        "upkeep_by as by_whom, n_file_joined as joined, n_file_removed as removed, is_left_alone, "
+        "n_event as events, n_event_rebuilt as rebuilt from audit.upkeep "
+        "where upkeep_number >= $from",
+        {"from": _highest(state, "select max(number) as known from upkeep")},
+    )
+
+
+def _later(stored: Stored) -> str:
+    """The columns that acts have got since the first lakes."""
+    known = stored.stored_columns()
+    return "".join(
+        f", {name if name in known else 'null'} as {name}" for name in ("table_name", "since_at")
     )
 
 

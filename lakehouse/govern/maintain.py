@@ -1,6 +1,7 @@
 """Nightly care: join small files, drop old ones, write checkpoints."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from lakehouse.catalog.spec import Write
@@ -13,19 +14,28 @@ _SMALL_FILES = 8
 log = get_logger()
 
 
-def maintain(lake: Lake) -> Iterator[str]:
-    """Care for every stored table in turn; one line each that was touched.
+@dataclass(frozen=True, slots=True)
+class Cared:
+    """What was done for one table: small files that were joined, old files that were deleted; or
+    that it was left alone, because somebody was writing it."""
+
+    table: str
+    joined: int = 0
+    removed: int = 0
+    is_left_alone: bool = False
+
+
+def maintain(lake: Lake) -> Iterator[Cared]:
+    """Care for every stored table in turn.
 
     It may be killed anywhere. A table that somebody is writing is left for the next night.
     """
     for name in stored_names(lake):
         try:
-            told = care_for(lake, name)
+            yield care_for(lake, name)
         except Conflict:
             log.info("left alone", table=name, reason="busy")
-            continue
-        if told:
-            yield told
+            yield Cared(name, is_left_alone=True)
 
 
 def stored_names(lake: Lake) -> list[str]:
@@ -36,13 +46,12 @@ def stored_names(lake: Lake) -> list[str]:
     return [name for name in names if lake.find(name)]
 
 
-def care_for(lake: Lake, name: str) -> str | None:
-    """Compact, vacuum and checkpoint one table; what was done, or None when nothing was due."""
+def care_for(lake: Lake, name: str) -> Cared:
+    """Compact, vacuum and checkpoint one table, as far as that is due."""
     crowded = len(lake.open(name).files()) > _SMALL_FILES
     joined = lake.open(name).compact() if crowded else 0
     gone = lake.open(name).vacuum(timedelta(days=lake.settings.keep_days))
     lake.open(name).checkpoint()
-    if not joined and not gone:
-        return None
-    log.info("cared for", table=name, files=joined, count=gone)
-    return f"{name}: {joined} files joined, {gone} old files deleted"
+    if joined or gone:
+        log.info("cared for", table=name, files=joined, count=gone)
+    return Cared(name, joined, gone)

@@ -4,6 +4,7 @@ Accepted, a batch is loaded all the same, and what cannot be read waits in quara
 objects stay landed and are never loaded. A batch is decided once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -34,20 +35,28 @@ class Decision:
 
 def decide(lake: Lake, decision: Decision) -> None:
     """Write a decision down; raises SpecError when that batch, or a part of it, is decided."""
-
-    def attempt() -> None:
-        stored = lake.open(DECISIONS)
-        if any(_meet(other, decision) for other in _decided(lake, stored, decision.feed)):
-            raise SpecError(
-                f"{decision.feed}: entries {decision.first} to {decision.last} are decided already"
-            )
-        # who was overtaken looks again
-        mark = f"decide/{decision.feed}"
-        stored.append(
-            _row(lake, stored, decision), Note({mark: (stored.mark(mark) or 0) + 1}, {"rows": 1})
+    if not decide_open(lake, [decision]):
+        raise SpecError(
+            f"{decision.feed}: entries {decision.first} to {decision.last} are decided already"
         )
 
-    committed(attempt)
+
+def decide_open(lake: Lake, decisions: Sequence[Decision]) -> list[Decision]:
+    """Write down, in one commit, those of a feed's decisions that nobody was quicker to make; which
+    these are."""
+
+    def attempt() -> list[Decision]:
+        stored, feed = lake.open(DECISIONS), decisions[0].feed
+        known = _decided(lake, stored, feed)
+        fresh = [one for one in decisions if not any(_meet(other, one) for other in known)]
+        if fresh:
+            # who was overtaken looks again
+            mark = f"decide/{feed}"
+            note = Note({mark: (stored.mark(mark) or 0) + 1}, {"rows": len(fresh)})
+            stored.append(_rows(lake, stored, fresh), note)
+        return fresh
+
+    return committed(attempt)
 
 
 def decided(lake: Lake, feed: str) -> list[Decision]:
@@ -67,14 +76,18 @@ def _meet(one: Decision, other: Decision) -> bool:
     return one.first <= other.last and other.first <= one.last
 
 
-def _row(lake: Lake, stored: Stored, decision: Decision) -> pa.Table:
-    row = {
-        "feed": decision.feed,
-        "first_sequence": decision.first,
-        "last_sequence": decision.last,
-        "is_accepted": decision.is_accepted,
-        "decision_reason": decision.reason,
-        "decided_by": decision.by,
-        "decided_at": lake.clock(),
-    }
-    return pa.Table.from_pylist([row], schema=stored.schema)
+def _rows(lake: Lake, stored: Stored, decisions: Sequence[Decision]) -> pa.Table:
+    now = lake.clock()
+    rows = [
+        {
+            "feed": decision.feed,
+            "first_sequence": decision.first,
+            "last_sequence": decision.last,
+            "is_accepted": decision.is_accepted,
+            "decision_reason": decision.reason,
+            "decided_by": decision.by,
+            "decided_at": now,
+        }
+        for decision in decisions
+    ]
+    return pa.Table.from_pylist(rows, schema=stored.schema)

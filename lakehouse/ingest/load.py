@@ -2,7 +2,7 @@
 
 import gc
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -13,6 +13,7 @@ from lakehouse.errors import QualityError, SpecError, StoreError
 from lakehouse.ingest.decisions import Decision, decided
 from lakehouse.ingest.landing import LEDGER, object_key
 from lakehouse.ingest.origin import Origin, Parsed, Reader, joined
+from lakehouse.ingest.questions import Doubt, ask, asked
 from lakehouse.ingest.reconcile import find_complete, reconcile, reconcile_late
 from lakehouse.ingest.stage import Selected, Stage
 from lakehouse.ingest.versions import Arrivals
@@ -73,11 +74,23 @@ def find_reader(feed: Feed) -> Reader:
 
 def pending(lake: Lake, feed: Feed) -> list[Batch]:
     """The batches that wait to be loaded, in the order in which they must be."""
-    mark = _mark(lake.find(find_reader(feed).TABLE), feed)
+    mark = last_loaded(lake, feed)
     with engine_for(lake) as engine:
-        entries = _entries(engine, lake, feed, mark)
-    # what was decided on stays the batch that it was
-    begins = {place for told in decided(lake, feed.name) for place in (told.first, told.last + 1)}
+        entries = find_entries(engine, lake, feed, mark)
+    # what was asked about or decided on stays the batch that it was
+    told: list[Doubt | Decision] = [*asked(lake, feed.name), *decided(lake, feed.name)]
+    begins = {place for one in told for place in (one.first, one.last + 1)}
+    return [
+        Batch(feed.name, batch[0].sequence, batch[-1].sequence, sum(e.bytes for e in batch))
+        for batch in in_batches(feed, entries, begins)
+    ]
+
+
+def in_batches(
+    feed: Feed, entries: Iterable[Origin], begins: Collection[int]
+) -> list[list[Origin]]:
+    """Ledger entries of a feed as batches that fit into memory, each of which begins anew at a
+    sequence of `begins`."""
     batches: list[list[Origin]] = []
     size = 0
     for entry in entries:
@@ -87,10 +100,7 @@ def pending(lake: Lake, feed: Feed) -> list[Batch]:
             size = 0
         batches[-1].append(entry)
         size += entry.bytes
-    return [
-        Batch(feed.name, batch[0].sequence, batch[-1].sequence, sum(e.bytes for e in batch))
-        for batch in batches
-    ]
+    return batches
 
 
 def _is_full(batch: list[Origin]) -> bool:
@@ -98,14 +108,52 @@ def _is_full(batch: list[Origin]) -> bool:
     return len(batch) == _MOST_OBJECTS or batch[-1].manifest is not None
 
 
+class TooMuchRefusedError(QualityError):
+    """More of a batch would be refused than its feed allows."""
+
+    def __init__(self, doubt: Doubt, share: float) -> None:
+        batch = f"{doubt.feed} {doubt.first}-{doubt.last}"
+        super().__init__(
+            f"{batch}: {doubt.refused} of {doubt.records} records would be refused, "
+            f"more than {share:.1%}; nothing was loaded",
+            hint=f"decide: `lakehouse accept {batch} --reason …`, or `lakehouse leave-out …`",
+        )
+        self.doubt = doubt
+
+
+def judge(lake: Lake, batch: Batch) -> Doubt | None:
+    """Read a batch for its counts alone: the doubt, where more of it cannot be read than the feed
+    allows and nobody has decided on it."""
+    feed = lake.catalog.feeds[batch.feed]
+    if feed.most_refused is None or _answer(lake, batch):
+        return None
+    with engine_for(lake) as engine:
+        waiting = find_entries(engine, lake, feed, batch.first - 1)
+    entries = [entry for entry in waiting if entry.sequence <= batch.last]
+    records = refused = 0
+    with _without_collector():
+        for parsed in read_entries(lake, find_reader(feed), entries):
+            records += parsed.lines - parsed.blank
+            refused += parsed.refused.num_rows
+            del parsed  # gone while the next is read: one may hold a long line
+    give_back()
+    doubt = Doubt(feed.name, batch.first, batch.last, records, refused)
+    return doubt if _is_too_much(doubt, feed.most_refused) else None
+
+
 def load(lake: Lake, batch: Batch) -> Loaded:
     """Read a batch and commit its rows, what was refused first.
 
     Raises StoreError when an earlier batch of the feed is still to be loaded: the order of
     deliveries decides which version is current when nothing else does. Raises QualityError when
-    more of it would be refused than the feed allows, and nobody has decided on it yet.
+    more of it would be refused than the feed allows, and nobody has decided on it yet: then that
+    is asked.
     """
-    loaded = committed(lambda: _attempt(lake, batch))
+    try:
+        loaded = committed(lambda: _attempt(lake, batch))
+    except TooMuchRefusedError as error:
+        ask(lake, [error.doubt])
+        raise
     log.info(
         "loaded",
         feed=batch.feed,
@@ -125,7 +173,7 @@ def _attempt(lake: Lake, batch: Batch) -> Loaded:
     tables = lake.open(reader.TABLE), lake.open(reader.SEEN), lake.open(feed.quarantine)
     main = tables[0]
     with engine_for(lake) as engine:
-        waiting = _entries(engine, lake, feed, _mark(main, feed))
+        waiting = find_entries(engine, lake, feed, _mark(main, feed))
         entries = _due(batch, waiting)
         if not entries:
             return Loaded(tables={reader.TABLE: main.version})
@@ -174,7 +222,7 @@ class _Loading:
         lake, engine, entries = self.lake, self.engine, self.entries
         reader = find_reader(self.feed)
         with _without_collector():
-            read = joined(_read(lake, reader, entries))
+            read = joined(read_entries(lake, reader, entries))
             # each is begun when all before it is known
             late = reconcile_late(lake, engine, reader, entries)
             last = reconcile(lake, engine, reader, entries[-1])
@@ -187,14 +235,14 @@ def _answer(lake: Lake, batch: Batch) -> Decision | None:
 
 
 def _refuse_too_much(feed: Feed, entries: list[Origin], loaded: Loaded) -> None:
-    told = loaded.records - loaded.blank
-    if feed.most_refused is not None and loaded.quarantined > feed.most_refused * told:
-        batch = f"{feed.name} {entries[0].sequence}-{entries[-1].sequence}"
-        raise QualityError(
-            f"{batch}: {loaded.quarantined} of {told} records would be refused, "
-            f"more than {feed.most_refused:.1%}; nothing was loaded",
-            hint=f"decide: `lakehouse accept {batch} --reason …`, or `lakehouse leave-out …`",
-        )
+    told, ends = loaded.records - loaded.blank, (entries[0].sequence, entries[-1].sequence)
+    doubt = Doubt(feed.name, *ends, told, loaded.quarantined)
+    if feed.most_refused is not None and _is_too_much(doubt, feed.most_refused):
+        raise TooMuchRefusedError(doubt, feed.most_refused)
+
+
+def _is_too_much(doubt: Doubt, share: float) -> bool:
+    return doubt.refused > share * doubt.records
 
 
 def _due(batch: Batch, waiting: list[Origin]) -> list[Origin]:
@@ -216,7 +264,8 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _read(lake: Lake, reader: Reader, entries: list[Origin]) -> Iterator[Parsed]:
+def read_entries(lake: Lake, reader: Reader, entries: list[Origin]) -> Iterator[Parsed]:
+    """The records of landed objects, read; manifests are none."""
     for entry in entries:
         if entry.manifest:
             continue
@@ -282,11 +331,17 @@ class _Commits:
         return own | {"touched": self.touched} | counts
 
 
+def last_loaded(lake: Lake, feed: Feed) -> int:
+    """The last ledger entry of a feed that was loaded, 0 where none was."""
+    return _mark(lake.find(find_reader(feed).TABLE), feed)
+
+
 def _mark(stored: Stored | None, feed: Feed) -> int:
     return (stored.mark(f"load/{feed.name}") or 0) if stored else 0
 
 
-def _entries(engine: Engine, lake: Lake, feed: Feed, after: int) -> list[Origin]:
+def find_entries(engine: Engine, lake: Lake, feed: Feed, after: int) -> list[Origin]:
+    """The ledger entries of a feed behind a sequence: files, and manifests of complete exports."""
     ledger = lake.find(LEDGER)
     if ledger is None:
         return []

@@ -6,13 +6,15 @@ whatever is killed and run again. A record keeps its place, so it is as old as i
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.catalog.acts import DISMISS, LOOK, REPLAY, WHY
+from lakehouse.catalog.acts import ACTS as ACTS_ON_REFUSED
+from lakehouse.catalog.acts import BACKFILL, DISMISS, LOOK, REPLAY, WHY
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import SpecError
 from lakehouse.ingest.landing import LEDGER, object_key
@@ -45,14 +47,17 @@ class Which:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a person asked for; what has a `request` is one act, however often it is entered."""
+    """What a person asked for; what has a `request` is one act, however often it is entered. A
+    backfill is of a feed's deliveries `since` then, or of a `table`."""
 
-    feed: str
+    feed: str | None
     act: str
     by: str
     why: str | None
     which: Which
     request: str | None = None
+    table: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +89,8 @@ def enter(lake: Lake, act: Act) -> int:
             "sequence": act.which.sequence,
             "_line": act.which.line,
             "request_id": act.request,
+            "table_name": act.table,
+            "since_at": act.since,
         }
         rows = pa.Table.from_pylist([row], schema=acts.schema)
         acts.append(rows, Note({ACTS: number}, {"rows": 1}))
@@ -121,14 +128,16 @@ def _counts(applied: Applied) -> tuple[int, ...]:
 
 
 def _refuse(lake: Lake, act: Act) -> None:
+    if act.act == BACKFILL and act.table and lake.catalog.table(act.table).is_model:
+        return
     if act.feed not in lake.catalog.feeds:
         raise SpecError(
             f"no feed is called {act.feed}",
             hint="a built table's row leaves when its record is corrected or its check changes",
         )
-    if act.act not in (LOOK, REPLAY, DISMISS):
-        raise SpecError("an act is look, replay or dismiss")
-    if act.act != LOOK and act.why not in WHY:
+    if act.act not in (LOOK, REPLAY, DISMISS, BACKFILL):
+        raise SpecError("an act is look, replay, dismiss or backfill")
+    if act.act in ACTS_ON_REFUSED and act.why not in WHY:
         raise SpecError("the reason is none of the list", hint=f"one of: {'; '.join(WHY)}")
     if (act.which.sequence is None) != (act.which.line is None):
         raise SpecError("a place is a delivery and a line")

@@ -80,14 +80,20 @@ class Arrivals:
     line, entry), as in sql/fhir/resource.sql; a version time may have been confirmed later by the
     same content, which is what `seen` keeps. What a killed run left there of the ledger entries
     `again`, which are being loaded once more, is not known here: it would judge them by themselves.
+    With `before` nothing is known but what ledger entries before that one brought.
     """
 
     def __init__(
-        self, engine: Engine, tables: tuple[str, str], source: str, again: list[int]
+        self,
+        engine: Engine,
+        tables: tuple[str, str],
+        source: str,
+        again: list[int],
+        before: int | None = None,
     ) -> None:
         self._engine = engine
         self._table, self._seen = tables
-        self._source, self._again = source, again
+        self._source, self._again, self._before = source, again, before
         self._count = 0
         engine.execute(
             f"create or replace table {ARRIVING} as select null::bigint as place, "
@@ -155,6 +161,8 @@ class Arrivals:
 
     def _known(self, part: str) -> dict[_Key, _Known]:
         among = f"source = $source and _key in (from {_CONTESTED}) and {part}"
+        if self._before is not None:
+            among = f"{among} and _sequence < {self._before}"
         found = self._engine.table(
             f"select resource_type, resource_id, content_hash, version_at, is_deleted, {_NUMBER}, "
             f"{', '.join(VERSION)} from {self._table} where {among} union all "

@@ -6,12 +6,13 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from lakehouse.answers.catalogue import describe_table, list_tables
-from lakehouse.answers.feeds import FeedState, list_feeds
+from lakehouse.answers.feeds import FeedState, list_decisions, list_feeds
 from lakehouse.answers.lineage import draw_lineage
 from lakehouse.answers.quarantine import PAGE as PLACES
 from lakehouse.answers.quarantine import find_place, list_acts, list_places, list_waiting
 from lakehouse.answers.runs import PAGE as RUNS
 from lakehouse.answers.runs import describe_run, follow_object, list_runs
+from lakehouse.answers.upkeep import tell_upkeep
 from lakehouse.catalog.acts import WHY
 from lakehouse.catalog.policy import SEE
 from lakehouse.pages.app import Pages
@@ -23,7 +24,7 @@ _Start = Query(0, ge=0, le=10**9)
 def routes(pages: Pages) -> APIRouter:
     """All of them, each for who may see."""
     router = APIRouter(tags=[SEE])
-    for add in (_feeds, _tables, _quarantine, _runs, _entrances):
+    for add in (_feeds, _tables, _quarantine, _runs, _upkeep, _entrances):
         add(router, pages)
     return router
 
@@ -46,7 +47,9 @@ def _feeds(router: APIRouter, pages: Pages) -> None:
             raise HTTPException(404)
         quarantine = pages.catalog.feeds[name].quarantine
         waiting = list_waiting(pages.state, pages.catalog, quarantine)
-        return pages.show(request, "feed", feed=found[0], waiting=waiting, quarantine=quarantine)
+        made = list_decisions(pages.state, name)
+        told = {"waiting": waiting, "quarantine": quarantine, "decisions": made}
+        return pages.show(request, "feed", feed=found[0], **told)
 
 
 def _tables(router: APIRouter, pages: Pages) -> None:
@@ -144,6 +147,12 @@ def _runs(router: APIRouter, pages: Pages) -> None:
         return pages.show(request, "object", steps=steps, object_id=object_id)
 
 
+def _upkeep(router: APIRouter, pages: Pages) -> None:
+    @router.get("/upkeep")
+    def upkeep(request: Request) -> HTMLResponse:
+        return pages.show(request, "upkeep", told=tell_upkeep(pages.state, pages.catalog))
+
+
 def _entrances(router: APIRouter, pages: Pages) -> None:
     """Where Airflow's own pages link to: from the navigation, a DAG or a task."""
 
@@ -157,8 +166,9 @@ def _entrances(router: APIRouter, pages: Pages) -> None:
     @router.get("/dag/{dag_id}")
     def dag(request: Request, dag_id: str) -> RedirectResponse:
         feeds = pages.catalog.feeds.values()
-        feed = next((feed.name for feed in feeds if feed.dag_id == dag_id), None)
-        places = {"refine": "/catalogue", "quarantine": "/quarantine"}
+        feed = next((f.name for f in feeds if dag_id in (f.dag_id, f.question_dag_id)), None)
+        places = {"refine": "/catalogue", "quarantine": "/quarantine", "govern": "/upkeep"}
+        places |= {"watch": "/feeds", "backfill": "/acts"}
         return to(request, f"/feeds/{feed}" if feed else places.get(dag_id, "/runs"))
 
     @router.get("/dag/{dag_id}/{task_id}")

@@ -7,7 +7,7 @@ record, no file name, no value that a check refused.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-RELEASE = "1"
+RELEASE = "2"
 """Changes with the tables; a state of another release is dropped and followed anew."""
 
 
@@ -58,7 +58,20 @@ TABLES: Mapping[str, Shape] = {
         "table_name reason sequence line entry",
     ),
     "act": _shape(
-        "number", "feed at by_whom act why reason", "number sequence line", "feed number"
+        "number", "feed at by_whom act why reason table_name since_at", "number sequence line",
+        "feed number",
+    ),
+    "question": _shape(
+        "feed first_sequence", "feed at",
+        "number first_sequence last_sequence records refused",
+    ),
+    "decision": _shape(
+        "feed first_sequence", "feed at by_whom", "first_sequence last_sequence is_accepted"
+    ),
+    # the lineage that an upkeep stored is a row without a table
+    "upkeep": _shape(
+        "number table_name", "table_name at by_whom",
+        "number joined removed is_left_alone events rebuilt",
     ),
     "run": _shape(
         "run_id", "run_id job started_at ended_at outcome error", "",

@@ -20,7 +20,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lakehouse.catalog.load import Catalog
-from lakehouse.catalog.spec import Table
+from lakehouse.catalog.spec import Table, Write
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.lineage import collect
 from lakehouse.lineage.place import namespace
@@ -102,6 +102,19 @@ class Stored:
         """True when the stored columns are the declared ones."""
         stored = pa.schema(self._delta.schema().to_arrow())
         return stored.names == self.schema.names and _plain(stored) == _plain(self.schema)
+
+    def stored_columns(self) -> list[str]:
+        """The names it is stored with: a table that is only added to gets those that were declared
+        later when somebody opens it to write."""
+        return [field.name for field in self._delta.schema().fields]
+
+    def _widen(self) -> None:
+        known = set(self.stored_columns())
+        missing = [field for field in self.schema if field.name not in known]
+        if missing and self.table.write is Write.APPEND:
+            # whoever comes second finds the columns of the first
+            with suppress(Conflict), self._committing():
+                self._delta.alter.add_columns(list(Schema.from_arrow(pa.schema(missing)).fields))
 
     def append(self, rows: Rows, note: Note) -> int:
         """Add rows and return the version; raises Conflict or StoreError."""
@@ -307,6 +320,7 @@ class Lake:
         """The table now, created empty when it is new: a race could double a first commit."""
         found = self.find(name)
         if found:
+            found._widen()
             return found
         table = self.catalog.table(name)
         columns = [self.catalog.columns[c] for c in table.columns]

@@ -101,8 +101,8 @@ class Session:
         """The one number that a query answers."""
         return int(self.table(sql).column(0)[0].as_py())
 
-    def register(self, name: str, rows: pa.Table) -> None:
-        """Show Arrow rows as a relation."""
+    def register(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Show Arrow rows as a relation; a reader's for one statement."""
         with clean_errors():
             self._db.register(name, rows)
 

@@ -64,8 +64,9 @@ class _Work:
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def build(lake: Lake, name: str, as_of: datetime | None = None) -> Built:
-    """Bring one silver or gold table up to date with what it reads.
+def build(lake: Lake, name: str, as_of: datetime | None = None, *, is_whole: bool = False) -> Built:
+    """Bring one silver or gold table up to date with what it reads; `is_whole` makes it anew, also
+    where nothing has changed.
 
     Only the units that changed are recomputed, where the model names one (`by`) and the log still
     tells the difference; else the table is rebuilt whole. Raises QualityError when a check that
@@ -74,7 +75,7 @@ def build(lake: Lake, name: str, as_of: datetime | None = None) -> Built:
     table = lake.catalog.table(name)
     if not table.is_model:
         raise SpecError(f"{name} is not built from a SELECT")
-    built = committed(lambda: _attempt(lake, table, as_of))
+    built = committed(lambda: _attempt(lake, table, as_of, is_whole=is_whole))
     log.info(
         "built",
         table=name,
@@ -88,7 +89,7 @@ def build(lake: Lake, name: str, as_of: datetime | None = None) -> Built:
     return built
 
 
-def _attempt(lake: Lake, table: Table, as_of: datetime | None) -> Built:
+def _attempt(lake: Lake, table: Table, as_of: datetime | None, *, is_whole: bool) -> Built:
     # before the target: whoever is overtaken then conflicts at the first of the two commits
     refused = lake.find(table.quarantine().name)
     target = lake.open(table.name)
@@ -99,7 +100,8 @@ def _attempt(lake: Lake, table: Table, as_of: datetime | None) -> Built:
         seen.pin(lake.catalog.stored_reads(table)),
         moment.isoformat() if table.uses_as_of else None,
     )
-    state = target.state()
+    # without what the last build says of itself, nothing can be left as it is
+    state = {} if is_whole else target.state()
     if state.get("work") == work.identity and target.is_current_shape():
         return _unchanged(table, target, state)
     with engine_for(lake) as engine:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from lakehouse.catalog.feeds import read_feeds
 from lakehouse.catalog.spec import Feed
 from lakehouse.errors import LakehouseError, SpecError
-from lakehouse.govern.follow import follow_written
+from lakehouse.govern.follow import following
 from lakehouse.ingest.decisions import Decision, decide
 from lakehouse.ingest.landing import Landed, deliver, land
 from lakehouse.ingest.load import Loaded, load, pending
@@ -107,9 +107,8 @@ def run(
 @contextmanager
 def _working(job: str, lake: Lake) -> Iterator[None]:
     """Do work of a run that is told of; the state then follows what was written."""
-    with running(f"run.{job}", lake.settings):
+    with running(f"run.{job}", lake.settings), following(lake):
         yield
-        follow_written(lake)
 
 
 def _taken_in(lake: Lake, feed: str, say: Say) -> list[LakehouseError]:

@@ -38,6 +38,15 @@ zone = "Europe/Berlin"
 owner = "quiet-team"
 expect = "daily by 00:01"
 
+[feed.strict]
+about = "A feed of which little may be refused"
+source = "strict"
+reads = "fhir"
+zone = "Europe/Berlin"
+owner = "strict-team"
+settle = "0 seconds"
+most_refused = 0.2
+
 [feed.distant]
 about = "A feed that is pulled"
 source = "distant"

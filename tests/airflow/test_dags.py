@@ -38,11 +38,39 @@ def said(program: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-INGEST = {"ingest__ward", "ingest__quiet", "ingest__distant"}
+INGEST = {"ingest__ward", "ingest__quiet", "ingest__strict", "ingest__distant"}
+QUESTIONS = {"approve__strict"}
+OTHERS = {"refine", "govern", "watch", "quarantine", "backfill"}
 
 
-def test_there_is_one_ingest_dag_a_feed_and_no_other_dag(dags: dict[str, Any]) -> None:
-    assert dags.keys() == {*INGEST, "refine", "govern", "watch", "quarantine"}
+def test_there_is_one_ingest_dag_a_feed_and_one_that_asks_where_a_feed_says_so(
+    dags: dict[str, Any],
+) -> None:
+    assert dags.keys() == {*INGEST, *QUESTIONS, *OTHERS}
+
+
+def test_a_feed_of_which_little_may_be_refused_is_judged_before_it_is_loaded(
+    dags: dict[str, Any],
+) -> None:
+    dag = dags["ingest__strict"]
+    order = [task.task_id for task in dag.topological_sort()]
+    assert order.index("land") < order.index("judge") < order.index("plan") < order.index("load")
+    assert dag.get_task("ask").upstream_task_ids == {"judge"}
+    assert dag.get_task("ask").partial_kwargs["trigger_dag_id"] == "approve__strict"
+    # it is woken by what arrives and by answers
+    assert [asset.name for asset in dag.timetable.asset_condition.objects] == [
+        "inbox/strict", "answer/strict",
+    ]  # fmt: skip
+    (question,) = dags["approve__strict"].tasks
+    assert [asset.name for asset in question.outlets] == ["answer/strict"]
+    assert (question.options, question.owner) == (["Load", "Leave out"], "strict-team")
+
+
+def test_only_feeds_and_built_tables_can_be_asked_for_once_more(
+    dags: dict[str, Any], catalog: Catalog
+) -> None:
+    names = dags["backfill"].params.get_param("name").schema["enum"]
+    assert set(names) == {*catalog.feeds, *(table.name for table in catalog.models())}
 
 
 def test_parsing_all_dags_loads_no_data_library(settings: Settings) -> None:
@@ -75,7 +103,7 @@ def test_every_dag_says_what_it_does_and_whose_it_is(dags: dict[str, Any]) -> No
         assert dag.description
         assert dag.tags
         assert {task.owner for task in dag.tasks}.isdisjoint({"airflow", ""})
-        assert dag.max_active_runs == 1
+        assert dag.max_active_runs == (16 if dag.dag_id in QUESTIONS else 1)
         assert not dag.catchup
 
 
@@ -175,13 +203,26 @@ def test_govern_runs_every_night(dags: dict[str, Any]) -> None:
 def test_only_storage_is_worth_another_try(
     dags: dict[str, Any], error: Exception, action: str
 ) -> None:
-    tasks = [task for dag in dags.values() for task in dag.tasks]
+    tasks = [task for name, dag in dags.items() if name not in QUESTIONS for task in dag.tasks]
     for task in tasks:
         decision = task.retry_policy.evaluate(error, try_number=1, max_tries=4)
         assert decision.action.value == action
         assert task.retries == 4
         assert task.retry_exponential_backoff
         assert task.retry_delay == timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [(SpecError("x"), "fail"), (PolicyError("x"), "default"), (StoreError("x"), "default")],
+)
+def test_a_question_is_put_again_to_whoever_may_answer_it(
+    dags: dict[str, Any], error: Exception, action: str
+) -> None:
+    (task,) = dags["approve__strict"].tasks
+    assert task.retry_policy.evaluate(error, try_number=99, max_tries=9999).action.value == action
+    assert task.retries > 1000
+    assert not task.retry_exponential_backoff
 
 
 def test_every_component_loads_the_plugin_without_a_data_library_or_the_pages(

@@ -1,11 +1,9 @@
 """People are told what failed, once, and never a word of a patient."""
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
@@ -13,39 +11,9 @@ import pytest
 
 from lakehouse.errors import LakehouseError, SpecError
 from tests.airflow.conftest import CANARY
+from tests.chat import Chat, serving
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
-
-
-@dataclass
-class Chat:
-    """A chat system's incoming webhook, on loopback; `statuses` are its next answers."""
-
-    url: str = ""
-    posts: list[str] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-
-
-@contextmanager
-def serving(chat: Chat) -> Iterator[None]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = chat.statuses.pop(0) if chat.statuses else 200
-            if status == 200:
-                chat.posts.append(json.loads(body)["text"])
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        chat.url = f"http://127.0.0.1:{server.server_port}/hook"
-        yield
-        server.shutdown()
 
 
 @pytest.fixture
@@ -125,9 +93,78 @@ def test_mail_goes_to_whom_the_settings_name(
     from lakehouse.settings import read_settings
 
     monkeypatch.setenv("LAKEHOUSE_NOTIFY_MAIL", "a@example.org, b@example.org")
-    (mail,) = notices._notifiers(read_settings(), notices.Notice("s", "<b>", "http://l"))
+    mail = notices._mail(read_settings(), notices.Notice("s", "<b>", "http://l"))
     assert (mail.to, mail.subject, mail.html_content) == (
         ["a@example.org", "b@example.org"],
         "s",
         "&lt;b&gt;<br>http://l",
     )
+
+
+@dataclass
+class Post:
+    """A mail server on loopback that takes whatever comes."""
+
+    port: int = 0
+    mails: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def post(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
+    made = Post()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            lines: list[str] = []
+            is_mail = False
+            for line in map(bytes.decode, self.rfile):
+                word = line.strip().upper()
+                if is_mail and word != ".":
+                    lines.append(line)
+                    continue
+                if is_mail:
+                    made.mails.append("".join(lines))
+                is_mail = word == "DATA"
+                self.wfile.write(b"354 go\r\n" if is_mail else b"250 ok\r\n")
+                if word == "QUIT":
+                    return
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        made.port = server.server_address[1]
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_SMTP_DEFAULT",
+            f"smtp://127.0.0.1:{made.port}/?disable_ssl=true&disable_tls=true&from_email=l%40example.org",
+        )
+        monkeypatch.setenv("LAKEHOUSE_NOTIFY_MAIL", "a@example.org")
+        yield made
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "hook", [None, "", "http://chat.example/x", "https://127.0.0.1:1/x", "gone"]
+)
+def test_a_webhook_that_cannot_be_used_keeps_no_mail_back(
+    post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str | None
+) -> None:
+    from lakehouse.airflow import notices
+
+    monkeypatch.setattr(notices, "_RETRIES", False)
+    if hook is not None:
+        monkeypatch.setenv("LAKEHOUSE_NOTIFY_URL_FILE", str(tmp_path / "hook"))
+        if hook != "gone":
+            (tmp_path / "hook").write_text(hook)
+    assert notices.tell(notices.Notice("late: ward", "since 07:00", "http://l"), {})
+    (mail,) = post.mails
+    assert "late: ward" in mail
+
+
+def test_where_no_way_takes_a_notice_it_is_worth_another_try(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lakehouse.airflow import notices
+
+    assert notices.tell(notices.Notice("s", "t", "l"), {}), "nobody wants to be told"
+    monkeypatch.setenv("LAKEHOUSE_NOTIFY_URL_FILE", str(tmp_path / "gone"))
+    assert not notices.tell(notices.Notice("s", "t", "l"), {})

@@ -19,6 +19,7 @@ from tests.pages.house import FEED, POLICY, QUARANTINE, House
 from tests.workbench import settings_at
 
 TABLES, COLUMNS, VERSIONS, CHECKS = 300, 10, 20, 10
+NIGHTS = 365
 REFUSALS, RUNS, DELIVERIES = 100_000, 50_000, 20_000
 REASONS = [f"reason number {number}" for number in range(12)]
 AIM_MS = 300
@@ -76,6 +77,7 @@ def seed(state: State) -> None:
         for table, rows in {
             "version": versions(), "check_result": checks(draw), "edge": edges(), "refusal": refusals(draw),
             "arrival": arrivals(), "load": loads(draw), "run": runs(draw), "run_dataset": datasets(draw),
+            "upkeep": upkeeps(),
         }.items():  # fmt: skip
             change.put(table, rows)
         for number in range(TABLES):
@@ -146,13 +148,19 @@ def datasets(draw: random.Random) -> Rows:
             yield {"run_id": f"run-{number}", "direction": direction, "name": name, "version": number // TABLES % VERSIONS, "rows": draw.randrange(10**6), "bytes": 10**6, "quarantined": None}  # fmt: skip
 
 
+def upkeeps() -> Rows:
+    for night in range(1, NIGHTS + 1):
+        for number in range(TABLES):
+            yield {"number": night, "table_name": name_of(number), "at": at(night * 100), "by_whom": None, "joined": 9, "removed": 3, "is_left_alone": 0, "events": None, "rebuilt": None}  # fmt: skip
+
+
 def places() -> list[str]:
     table = name_of(157)
     return [
         "/feeds", f"/feeds/{FEED}", "/catalogue", "/catalogue?words=bench+t157", "/catalogue?words=phi:none",
         f"/tables/{table}", "/tables/silver.encounter", "/lineage", f"/lineage/{table}", f"/lineage/{table}.t157_3",
         "/lineage/silver.patient", "/quarantine", f"/quarantine/{QUARANTINE}", f"/quarantine/{QUARANTINE}?reason=reason+number+3&start=2000",
-        f"/quarantine/{QUARANTINE}/1/1", "/acts", "/runs", "/runs?start=40000", f"/runs?table={table}", "/runs?outcome=FAIL",
+        f"/quarantine/{QUARANTINE}/1/1", "/acts", "/upkeep", "/runs", "/runs?start=40000", f"/runs?table={table}", "/runs?outcome=FAIL",
         "/runs/run-17", f"/objects/{17:064x}",
     ]  # fmt: skip
 

@@ -113,7 +113,7 @@ def test_a_manifest_that_waits_is_accepted_by_its_own_verb_only(tmp_path: Path) 
 
 REFUSED = [
     (Act("nobody", REPLAY, "jane", WHY[0], Which()), "no feed is called"),
-    (Act(FEED, "delete", "jane", WHY[0], Which()), "look, replay or dismiss"),
+    (Act(FEED, "delete", "jane", WHY[0], Which()), "look, replay, dismiss or backfill"),
     (Act(FEED, DISMISS, "jane", "because Mrs Smith called", Which()), "none of the list"),
     (Act(FEED, DISMISS, "jane", None, Which()), "none of the list"),
     (Act(FEED, REPLAY, "jane", WHY[0], Which(sequence=1)), "a delivery and a line"),

@@ -132,10 +132,12 @@ def test_a_form_of_endless_size_is_refused(house: House) -> None:
     assert house.post("/acts", **ACT, more="x" * 20_000).status_code == 413
 
 
-def test_the_shipped_policy_gives_nobody_but_the_first_account_anything() -> None:
+def test_the_shipped_policy_lets_the_first_account_act_but_not_look_and_nobody_else_anything() -> (
+    None
+):
     policy = Policy.read([SHIPPED])
-    assert policy.roles_of("admin", ["admin", "Admin"]) == ("viewer",)
-    assert policy.rights_of("admin", ["admin"]) == {"see"}
+    assert policy.roles_of("admin", ["admin", "Admin"]) == ("operator",)
+    assert policy.rights_of("admin", ["admin"]) == {"see", "act"}
     assert policy.rights_of("jane", ["Admin", "op", "viewer", "User"]) == frozenset()
 
 

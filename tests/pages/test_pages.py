@@ -13,12 +13,17 @@ from unittest import mock
 import pytest
 
 from lakehouse.cli import main
+from lakehouse.errors import QualityError
+from lakehouse.govern.follow import follow_all
+from lakehouse.govern.upkeep import care
+from lakehouse.ingest.decisions import Decision
 from lakehouse.pages.wiring import Seen
 from lakehouse.settings import PROJECT, Settings
 from lakehouse.state.schema import TABLES
 from lakehouse.state.store import open_state
+from lakehouse.transform.river import decide_batch, run
 from tests.pages.house import FEED, POLICY, QUARANTINE, House
-from tests.workbench import FEEDS, lake_at, settings_at
+from tests.workbench import FEEDS, drop, lake_at, patient, settings_at
 
 EVIL = "\"'><script>window.ran=1</script><img src=x onerror=window.ran=1>{{7*7}}"
 MARK = "window.ran"
@@ -56,7 +61,8 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> House:
     settings = settings_at(root)
     config = root / "config"
     (config / "policy.yml").write_text(POLICY)
-    (config / "feeds.toml").write_text(FEEDS.replace("The north's records", EVIL.replace('"', "'")))
+    feeds = FEEDS.replace("The north's records", EVIL.replace('"', "'"))
+    (config / "feeds.toml").write_text(feeds.replace("settle", "most_refused = 0.1\nsettle"))
     (config / "sql" / "gold").mkdir(parents=True)
     told = json.dumps(EVIL)
     column = f"{{type: varchar, phi: none, means: {told}, unit: {told}, system: {told}}}"
@@ -87,6 +93,11 @@ def spoil(settings: Settings) -> None:
             "arrival", [{"sequence": 1, "feed": FEED, "received_at": keep["at"], "object_id": "ab"}]
         )
         change.put("followed", [{"name": "gold.evil", "version": 1}])
+        asked = {"feed": FEED, "at": keep["at"], "number": 1, "records": 2, "refused": 1}
+        change.put("question", [asked | {"first_sequence": 5, "last_sequence": 6}])
+        decided = {"feed": FEED, "at": keep["at"], "by_whom": EVIL, "is_accepted": 1}
+        change.put("decision", [decided | {"first_sequence": 1, "last_sequence": 1}])
+        change.put("run", [{"run_id": "r2", "job": "govern.maintain", "error": EVIL}])
         change.put("run", [{"run_id": "r1", "job": EVIL, "error": EVIL, "outcome": EVIL}])
         change.put(
             "run_dataset", [{"run_id": "r1", "direction": "outputs", "name": EVIL, "version": 1}]
@@ -119,7 +130,7 @@ PLACES = [
     "/feeds", f"/feeds/{FEED}", "/catalogue", f"/catalogue?words={EVIL}", "/tables/gold.evil", "/lineage",
     "/lineage/gold.evil", "/lineage/gold.evil.patient_id", "/quarantine", f"/quarantine/{QUARANTINE}",
     f"/quarantine/{QUARANTINE}?reason={EVIL}", f"/quarantine/{QUARANTINE}/1/1", "/acts", f"/acts?started={EVIL}",
-    "/runs", f"/runs?table={EVIL}&outcome={EVIL}", "/runs/r1", "/objects/ab", f"/tables/{EVIL}", f"/{EVIL}",
+    "/upkeep", "/runs", f"/runs?table={EVIL}&outcome={EVIL}", "/runs/r1", "/objects/ab", f"/tables/{EVIL}", f"/{EVIL}",
     f"/dag/{EVIL}/{EVIL}", f"/quarantine/{EVIL}",
 ]  # fmt: skip
 
@@ -153,6 +164,43 @@ def test_a_feed_shows_its_arrival_and_its_refused_share(house: House) -> None:
     assert "south_ehr" in told
     assert "newest 40.0 %" in told
     assert "2031-01-02 03:04" in told
+
+
+def test_a_feed_that_waits_for_an_answer_says_so_and_then_what_was_decided(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    stanza = f"[feed.{FEED}]\n"
+    feeds = FEEDS.replace(stanza, f"{stanza}most_refused = 0.2\n")
+    (tmp_path / "config" / "feeds.toml").write_text(feeds)
+    (tmp_path / "config" / "policy.yml").write_text(POLICY)
+    lake = lake_at(tmp_path)
+    drop(lake, FEED, "a.ndjson", b"not JSON\n" * 3)
+    with pytest.raises(QualityError):
+        run(lake.settings, lambda _: None, feeds=[FEED], tables=["silver.patient"])
+    house = House(lake.settings)
+    assert "3 of 3 records would be refused" in house.get("/feeds").text.replace("\u202f", "")
+    told = house.get(f"/feeds/{FEED}").text
+    assert "Waits for an answer" in told
+    assert f"lakehouse accept {FEED} 1-1" in told
+    decide_batch(lake.settings, Decision(FEED, 1, 1, False, "a test", "ann"))
+    told = house.get(f"/feeds/{FEED}").text
+    assert "Waits for an answer" not in told
+    assert "left out" in told
+    assert "ann" in told
+
+
+def test_upkeep_shows_the_last_night_and_what_is_behind(tmp_path: Path) -> None:
+    lake = lake_at(tmp_path)
+    (tmp_path / "config" / "policy.yml").write_text(POLICY)
+    drop(lake, FEED, "a.ndjson", [patient()])
+    run(lake.settings, lambda _: None, feeds=[FEED], tables=["silver.patient"])
+    care(lake, "jane")
+    follow_all(lake)
+    told = House(lake.settings).get("/upkeep").text
+    assert "by jane" in told
+    assert "not stored" in told, "the lineage of this night"
+    row = 'scope="row"><a href="/tables/{}">'
+    assert row.format("silver.encounter") in told
+    assert row.format("silver.patient") not in told
 
 
 def test_the_catalogue_finds_by_meaning_column_and_phi_class(house: House) -> None:
@@ -261,7 +309,10 @@ def test_a_runs_page_names_batch_objects_and_checks(house: House) -> None:
         ("/", "/feeds"),
         ("/dag/ingest__north_ehr", "/feeds/north_ehr"),
         ("/dag/refine", "/catalogue"),
-        ("/dag/govern", "/runs"),
+        ("/dag/govern", "/upkeep"),
+        ("/dag/watch", "/feeds"),
+        ("/dag/backfill", "/acts"),
+        ("/dag/approve__north_ehr/approve", "/feeds/north_ehr"),
         ("/dag/refine/silver.patient", "/tables/silver.patient"),
         ("/dag/ingest__north_ehr/load", "/feeds/north_ehr"),
     ],
@@ -288,6 +339,7 @@ def test_the_command_line_gives_the_same_answers(house: House) -> None:
     assert [t["name"] for t in said("catalogue", "readmission", "index", "--json")] == [
         "gold.readmission"
     ]
+    assert said("upkeep", "--json")["nights"] == []
     waiting = {(w["table"], w["reason"]): w["rows"] for w in said("quarantine", "--json")}
     assert waiting[QUARANTINE, "no resource type"] == 1
     assert all(
@@ -300,7 +352,7 @@ def test_an_empty_lake_has_pages_too(tmp_path: Path) -> None:
     (tmp_path / "config" / "policy.yml").write_text(POLICY)
     house = House(lake.settings)
     for place in ("/feeds", f"/feeds/{FEED}", "/catalogue", "/tables/gold.readmission", "/lineage",
-                  "/lineage/gold.readmission", "/quarantine", f"/quarantine/{QUARANTINE}", "/acts", "/runs"):  # fmt: skip
+                  "/lineage/gold.readmission", "/quarantine", f"/quarantine/{QUARANTINE}", "/acts", "/runs", "/upkeep"):  # fmt: skip
         assert house.get(place).status_code == 200, place
 
 
