@@ -1,0 +1,41 @@
+"""The verbs of whoever keeps the lakehouse running."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from lakehouse.errors import StoreError
+from lakehouse.settings import Settings
+
+Verb = Callable[[Settings, argparse.Namespace], None]
+Add = Callable[[str, Verb, str], argparse.ArgumentParser]
+
+_MARKS = {True: "ok  ", False: "FAIL", None: "?   "}
+
+
+def add_operations(add: Add) -> None:
+    """Declare the verbs."""
+    doctor = add("doctor", _doctor, "Tell what support would ask first, each with its cure.")
+    doctor.add_argument("--json", action="store_true", help="for machines")
+
+
+def _doctor(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.stack.doctor import doctor
+
+    findings = doctor(settings)
+    if told.json:
+        _say(json.dumps([asdict(finding) for finding in findings]))
+    for finding in () if told.json else findings:
+        _say(f"{_MARKS[finding.ok]} {finding.name}: {finding.detail}")
+        if finding.hint:
+            _say(f"     cure: {finding.hint}")
+    failed = [finding for finding in findings if finding.ok is False]
+    if failed:
+        raise StoreError(f"{len(failed)} of {len(findings)} findings are wrong: see above")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
