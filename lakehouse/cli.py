@@ -18,6 +18,7 @@ from lakehouse.verbs import add_verbs
 
 Verb = Callable[[Settings, argparse.Namespace], None]
 
+_RELAY_SECONDS = 240.0
 FHIR_TABLE = "bronze.fhir_resource"
 _KEY_HELP = "the key's value, or column=value pairs separated by commas"
 
@@ -257,6 +258,7 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
     from lakehouse.govern.lineage import SETTLED, rebuild, require_complete, store_events
     from lakehouse.govern.maintain import maintain
     from lakehouse.lineage.emit import running
+    from lakehouse.lineage.outbox import relay_of
     from lakehouse.storage.lake import open_lake
 
     lake = open_lake(settings, "govern")
@@ -267,6 +269,9 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
         before = datetime.now(UTC) - SETTLED
         rebuilt = rebuild(lake, before)
         say(f"lineage: {store_events(lake)} events stored, {rebuilt} rebuilt from the tables' logs")
+        if relay := relay_of(settings):
+            told = relay.deliver(_RELAY_SECONDS)
+            say(f"lineage: {told.sent} events sent to the second reader, {told.waiting} wait")
         follow_all(lake)
         require_complete(lake, before)
 

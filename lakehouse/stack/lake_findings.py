@@ -1,18 +1,20 @@
 """How the work stands: each feed's last good run, and the lineage that waits."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lakehouse.answers.feeds import FeedState, list_feeds
 from lakehouse.catalog.load import Catalog
-from lakehouse.errors import LakehouseError, StoreError
+from lakehouse.errors import LakehouseError
 from lakehouse.lineage import outbox
 from lakehouse.settings import Settings
 from lakehouse.stack.finding import Finding, found, unseen
 from lakehouse.state.store import State, open_state
 
 _DECLARED, _STORED = "the declarations can be read", "lineage is stored every night"
-_LONGEST_WAIT_SECONDS = 36 * 3600
+_LONGEST_WAIT_HOURS = 36
 _NANOSECONDS = 10**9
 _RUNS = """
     select outcome, ended_at from run where outcome is not null
@@ -34,6 +36,7 @@ def look_at_work(settings: Settings) -> list[Finding]:
         found(_DECLARED, True, told, ""),
         *_feeds(settings, catalog),
         _outbox(settings),
+        *_second_reader(settings),
     ]
 
 
@@ -71,17 +74,40 @@ def _feed(state: State, feed: FeedState) -> Finding:
 
 
 def _outbox(settings: Settings) -> Finding:
-    try:
-        names = [path.name for path in outbox.waiting(settings.outbox)]
-    except (OSError, StoreError) as error:
-        return unseen(_STORED, f"the outbox cannot be read ({type(error).__name__})")
-    oldest = min(
-        (int(name.partition("-")[0]) / _NANOSECONDS for name in names), default=time.time()
-    )
-    hours = (time.time() - oldest) / 3600
+    waiting = outbox.waiting(settings.outbox)
+    hours = _age_hours(waiting)
     return found(
         _STORED,
-        hours * 3600 <= _LONGEST_WAIT_SECONDS,
-        f"{len(names)} events wait, the oldest for {hours:.0f} hours",
+        hours <= _LONGEST_WAIT_HOURS,
+        f"{len(waiting)} events wait, the oldest for {hours:.0f} hours",
         "`lakehouse govern` stores them; why did the DAG govern not?",
     )
+
+
+def _second_reader(settings: Settings) -> list[Finding]:
+    name = "the second reader of lineage takes events"
+    try:
+        relay = outbox.relay_of(settings)
+    except LakehouseError as error:
+        return [found(name, False, error.message, error.hint)]
+    if not relay:
+        return []
+    waiting, refused = relay.waiting(), relay.refused()
+    hours = _age_hours(waiting)
+    return [
+        found(
+            name,
+            hours <= 1 and not refused,
+            f"{len(waiting)} events wait for it, the oldest for {hours:.0f} hours; "
+            f"{len(refused)} were refused for good",
+            "does it answer at LAKEHOUSE_LINEAGE_URL? docs/lineage.md says what becomes of events",
+        )
+    ]
+
+
+def _age_hours(events: Sequence[Path]) -> float:
+    """How long the oldest has waited: the name of an event begins with the time of its writing."""
+    if not events:
+        return 0.0
+    oldest = min(int(path.name.partition("-")[0]) for path in events)
+    return (time.time_ns() - oldest) / _NANOSECONDS / 3600

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lakehouse.errors import LakehouseError, SpecError
+from lakehouse.settings import PROJECT, Settings
 from tests.airflow.conftest import CANARY
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("airflow")]
@@ -131,3 +132,17 @@ def test_mail_goes_to_whom_the_settings_name(
         "s",
         "&lt;b&gt;<br>http://l",
     )
+
+
+def test_where_lineage_has_a_second_reader_what_waits_is_sent_every_ten_minutes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    from lakehouse.airflow import tasks
+
+    watch = PROJECT / "dags" / "watch.py"
+    assert set(DagBag(dag_folder=watch).dags["watch"].task_ids) == {"late"}
+    monkeypatch.setenv("LAKEHOUSE_LINEAGE_URL", "http://127.0.0.1:9")
+    assert set(DagBag(dag_folder=watch).dags["watch"].task_ids) == {"late", "relay"}
+    assert tasks.relay() == {"sent": 0, "refused": 0, "waiting": 0}
