@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 from lakehouse.errors import StoreError
 from lakehouse.settings import Settings
@@ -19,6 +20,9 @@ def add_operations(add: Add) -> None:
     """Declare the verbs."""
     doctor = add("doctor", _doctor, "Tell what support would ask first, each with its cure.")
     doctor.add_argument("--json", action="store_true", help="for machines")
+    moving = add("move", _move, "Bring the lake to the store that the settings name.")
+    about = "the folder the lake lies in, where no stack recorded it"
+    moving.add_argument("--from", dest="source", metavar="FOLDER", type=Path, help=about)
 
 
 def _doctor(settings: Settings, told: argparse.Namespace) -> None:
@@ -34,6 +38,14 @@ def _doctor(settings: Settings, told: argparse.Namespace) -> None:
     failed = [finding for finding in findings if finding.ok is False]
     if failed:
         raise StoreError(f"{len(failed)} of {len(findings)} findings are wrong: see above")
+
+
+def _move(settings: Settings, told: argparse.Namespace) -> None:
+    from lakehouse.stack.move import move
+
+    moved = move(settings, _say, told.source)
+    _say(f"the lake lies in {moved.url} now, with {moved.tables} tables")
+    _say("LAKEHOUSE_URL must not name the old place any more; its files stay until you remove them")
 
 
 def _say(line: str) -> None:

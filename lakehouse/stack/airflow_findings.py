@@ -62,6 +62,15 @@ def look_at_airflow(settings: Settings, *, is_running: bool) -> list[Finding]:
         return [_health(body), found(_DATABASE, False, type(error).__name__, cure)]
 
 
+def who_is_at_work() -> str:
+    """Tell what of a server's Airflow works on the lake now; nothing beside an embedded stack, and
+    where no Airflow answers."""
+    server = server_address()
+    body = airflow.ask_health(server) if server else {}
+    told = body.get("scheduler") or {}
+    return "Airflow's scheduler is up" if told.get("status") == "healthy" else ""
+
+
 def look_at_webhook(settings: Settings) -> Finding:
     """Tell whether the webhook could be told of a failure; nothing is sent to it."""
     name = "the webhook could be told"
