@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An object by its key; `mark` changes when it is written anew."""
+    """An object by its key; `mark` changes when it is written anew, `changed_at` tells when that
+    was, in seconds since the epoch by the place's own clock."""
 
     key: str
     size: int
     mark: str
+    changed_at: float

@@ -54,7 +54,7 @@ class FolderObjects:
                 # an upload of the table library's that was killed; nobody reads such a name
                 if path.is_file() and not _UNFINISHED.search(path.name):
                     key = path.relative_to(self._root).as_posix()
-                    yield Entry(key, told.st_size, str(told.st_mtime_ns))
+                    yield Entry(key, told.st_size, str(told.st_mtime_ns), told.st_mtime)
 
 
 @contextmanager

@@ -60,7 +60,8 @@ class S3Objects:
         with _asking():
             for found in self._client.list_objects(self._bucket, prefix=place, recursive=True):
                 key = str(found.object_name).removeprefix(self._prefix)
-                yield Entry(key, found.size or 0, str(found.etag))
+                at = found.last_modified.timestamp() if found.last_modified else 0.0
+                yield Entry(key, found.size or 0, str(found.etag), at)
 
 
 class _Answer(RawIOBase):
