@@ -155,6 +155,8 @@ def _settings(settings: Settings) -> dict[str, str]:
         "api__port": str(settings.ports["airflow"]),
         "api__base_url": address(settings),
         "scheduler__scheduler_idle_sleep_time": "0.2",
+        # tasks of a scheduler that was killed start again when the next one looks for them
+        "scheduler__orphaned_tasks_check_interval": "30",
         "dag_processor__refresh_interval": "10",
         "dag_processor__parsing_processes": "1",
         "logging__base_log_folder": str(places.logs / "tasks"),

@@ -104,9 +104,14 @@ class Stored:
         return stored.names == self.schema.names and _plain(stored) == _plain(self.schema)
 
     def append(self, rows: Rows, note: Note) -> int:
-        """Add rows and return the version; raises Conflict or StoreError."""
+        """Add rows and return the version; raises Conflict or StoreError.
+
+        Columns that a newer release declares are added to a table of an older one; its rows have
+        none of them.
+        """
+        grown: dict[str, Any] = {} if self.is_current_shape() else {"schema_mode": "merge"}
         with self._committing():
-            write_deltalake(self._delta, rows, mode="append", **self._writing(note))
+            write_deltalake(self._delta, rows, mode="append", **grown, **self._writing(note))
         return self._report(note)
 
     def replace(self, rows: Rows, note: Note) -> int:

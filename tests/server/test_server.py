@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,13 +22,14 @@ from lakehouse.errors import PolicyError
 from lakehouse.settings import PROJECT
 from lakehouse.stack import server as secrets
 from lakehouse.stack.ports import find
-from tests.server.engine import Server, commands, daemon
+from tests.server.engine import Server, blocks, commands, daemon
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("server")]
 
 BUILD, INIT, UP, SHOW, DELIVER, TABLES, ASK, DOWN, UP_AGAIN = commands(
     (PROJECT / "docs" / "server.md").read_text()
 )
+OPERATE = (PROJECT / "docs" / "operate.md").read_text()
 FEED, ZONE = "north_ehr", "America/New_York"
 OURS = ("apiserver", "scheduler", "dag-processor", "triggerer")
 STAY = {"minio", "postgres", *(f"airflow-{name}" for name in OURS)}
@@ -282,15 +284,22 @@ def contents(server: Server) -> dict[str, str]:
     return dict(zip(COMPARED, (line.split()[0] for line in told.splitlines()), strict=True))
 
 
+def in_folder(folder: Path, *words: str, **more: str) -> bytes:
+    """What the command line says of a lake in a folder."""
+    environment = {"LAKEHOUSE_HOME": str(folder / "home"), "LAKEHOUSE_URL": str(folder / "lake")}
+    program = Path(sys.executable).with_name("lakehouse")
+    done = subprocess.run(
+        (program, *words), env=environment | more, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def undisturbed(folder: Path, exports: int) -> dict[str, str]:
     """The same of a lake in a folder, that one process made."""
-    environment = {"LAKEHOUSE_HOME": str(folder / "home"), "LAKEHOUSE_URL": str(folder / "lake")}
 
     def lakehouse(*words: str) -> bytes:
-        program = Path(sys.executable).with_name("lakehouse")
-        done = subprocess.run((program, *words), env=environment, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return in_folder(folder, *words)
 
     for export in range(1, exports + 1):
         lakehouse("land", FEED, str(write_export(folder, export)))
@@ -323,3 +332,51 @@ def test_two_exports_come_through_kills_and_a_new_start_and_the_tables_are_the_u
     server.shell(UP_AGAIN)
     server.await_health()
     assert contents(server) == second == undisturbed(tmp_path, 2)
+
+
+def test_the_doctor_finds_nothing_wrong_from_inside_a_container(server):
+    ((look,),) = blocks(OPERATE, "docker compose exec")
+    told = server.shell(look)
+    assert "FAIL" not in told
+    assert [line.split(":")[0] for line in told.splitlines() if line.startswith("?")] == [
+        "?    the ports"
+    ]
+    assert [name for name, text in values(server).items() if text in told] == []
+
+
+def test_the_lake_of_a_workstation_moves_in_and_goes_on(server, tmp_path):
+    whole = undisturbed(tmp_path, 1)
+    exported = server.folder / "export" / "lake"
+    moving = {"LAKEHOUSE_URL": str(exported)}
+    in_folder(tmp_path, "move", "--from", str(tmp_path / "lake"), **moving)
+    server.shell("docker compose down --volumes")
+    (move_in,) = blocks(OPERATE, "docker compose up --detach --no-build airflow-init")
+    for line in move_in:
+        server.shell(line)
+    server.await_health()
+    assert contents(server) == whole
+    bring(server, 2, starts=True)
+    in_folder(tmp_path, "land", FEED, str(write_export(tmp_path, 2)), **moving)
+    in_folder(tmp_path, "run", **moving)
+    query = "select * from {} order by all"
+    there = {
+        name: hashlib.sha256(
+            in_folder(tmp_path, "sql", query.format(name), "--format", "csv", **moving)
+        ).hexdigest()
+        for name in COMPARED
+    }
+    assert contents(server) == there
+
+
+def test_a_server_that_was_backed_up_comes_back_with_all_it_knew(server):
+    back_up, restore = blocks(OPERATE, "docker compose down")
+    before = contents(server)
+    for line in back_up:
+        server.shell(line)
+    began = time.monotonic()
+    for line in restore:
+        server.shell(line)
+    server.await_health()
+    sys.stdout.write(f"brought back in {time.monotonic() - began:.0f} s\n")
+    assert contents(server) == before
+    assert Api.sign_in(Person(server, "viewer")).knows(f"ingest__{FEED}")
