@@ -4,7 +4,7 @@ after a kill the copy goes on where it stood."""
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +18,12 @@ from lakehouse.objects import Entry, Objects
 _CHUNK_BYTES = 2**20
 _AT_ONCE = 4
 _PASSES = 5
+_TELL_EVERY = 500
 _NAMED_BY_HASH = re.compile(r"landing/objects/[0-9a-f]{2}/([0-9a-f]{64})")
+
+
+def _silent(_copied: int, _of: int) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,15 @@ class Journal:
                     continue
 
 
-def copy_all(source: Objects, target: Objects, folders: Iterable[str], journal: Journal) -> Copied:
-    """Copy what lies in these folders until both places hold the same.
+def copy_all(
+    source: Objects,
+    target: Objects,
+    folders: Iterable[str],
+    journal: Journal,
+    tell: Callable[[int, int], None] = _silent,
+) -> Copied:
+    """Copy what lies in these folders until both places hold the same; `tell` hears now and then
+    how many of how many are copied.
 
     Raises SpecError where the target holds something else, StoreError where a copy differs, a
     landed object is not what its name says, or something keeps writing to the source.
@@ -98,8 +110,10 @@ def copy_all(source: Objects, target: Objects, folders: Iterable[str], journal: 
             return Copied(len(entries), sum(entry.size for entry in entries))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             copied = pool.map(partial(_copy, source, target), fresh)
-            for entry, _done in zip(fresh, copied, strict=True):
+            for number, (entry, _done) in enumerate(zip(fresh, copied, strict=True), 1):
                 journal.note(entry)
+                if number % _TELL_EVERY == 0:
+                    tell(number, len(fresh))
     raise StoreError(
         "something writes to the lake while it is copied",
         hint="end what is at work on it, and run the same again: it goes on where it stood",

@@ -90,6 +90,7 @@ def move(settings: Settings, say: Say, source: Path | None = None) -> Moved:
                 open_objects(new.url, new.credentials),
                 RIGHTS[_ROLE].writes,
                 journal,
+                lambda number, of: say(f"copied {number} of {of} objects"),
             )
             say(f"{copied.objects} objects are there and were compared, {copied.bytes} bytes")
             tables = rebuild(open_lake(_seen_at(settings, new), _ROLE))

@@ -14,7 +14,7 @@ from lakehouse.cli import main
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.govern.maintain import stored_names
 from lakehouse.govern.question import When, ask
-from lakehouse.objects import open_objects
+from lakehouse.objects import copying, open_objects
 from lakehouse.objects.copying import Journal, copy_all
 from lakehouse.settings import Settings, read_settings
 from lakehouse.stack import minio
@@ -89,12 +89,16 @@ def objects(root: Path, place: str = "lake") -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_folder_moves_to_another_with_every_byte_and_the_record_says_so(root: Path) -> None:
+def test_a_folder_moves_to_another_with_every_byte_and_the_record_says_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_TELL_EVERY", 20)
     settings = bound_for(root, LAKEHOUSE_URL=str(root / "new"))
     said: list[str] = []
     moved = move(settings, said.append, root / "lake")
     assert objects(root, "new") == objects(root)
     assert moved.objects == len(objects(root))
+    assert f"copied 20 of {moved.objects} objects" in said
     assert moved.bytes == sum(map(len, objects(root).values()))
     recorded = read_settings({"LAKEHOUSE_HOME": str(settings.home)})
     assert recorded.lake_url() == str(root / "new") == moved.url
