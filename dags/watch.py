@@ -1,8 +1,12 @@
-"""Every ten minutes: is a feed late? It fails while one is, and tells of it when that changes."""
+"""Every ten minutes: is a feed late? It fails while one is, and tells of it when that changes.
+
+Where lineage has a second reader, what still waits for it is sent, too.
+"""
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from lakehouse.airflow import notices, tasks
+from lakehouse.settings import read_settings
 
 with DAG(
     "watch",
@@ -17,3 +21,5 @@ with DAG(
     | {"owner": "data-platform", "on_failure_callback": notices.tell_change},
 ):
     task(task_id="late")(tasks.watch)()
+    if read_settings().lineage_url:
+        task(tasks.relay)()

@@ -13,6 +13,7 @@ from pathlib import Path
 from lakehouse import log
 from lakehouse.errors import LakehouseError, SpecError, StoreError
 from lakehouse.keeping import add_keeping_verbs
+from lakehouse.operations import add_operations
 from lakehouse.settings import Settings, read_settings
 from lakehouse.verbs import add_verbs
 
@@ -60,7 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     add("down", _down, "Stop the embedded stack; everything it knows is kept.")
     status = add("status", _status, "Tell which parts of the embedded stack are healthy.")
     _json_option(status)
-    add("doctor", _doctor, "Prove that the store can carry a lake: races, rights, clock.")
     about = "Make the secrets of a server, as files; what is there is kept."
     server = add("init-server", _init_server, about)
     server.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default=Path("secrets"))
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--patients", type=int, default=200, metavar="N", help="at two sites; 200")
     _river_verbs(add)
     _question_verbs(add)
+    add_operations(add)
     add_verbs(add)
     add_keeping_verbs(add)
     return parser
@@ -192,17 +193,6 @@ def _status(settings: Settings, told: argparse.Namespace) -> None:
             f"{n_ill} of {len(found.components)} parts of the stack are down",
             hint=heals if found.running else "`lakehouse up` starts them",
         )
-
-
-def _doctor(settings: Settings, _: argparse.Namespace) -> None:
-    from lakehouse.stack.doctor import doctor
-
-    findings = doctor(settings)
-    for finding in findings:
-        say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
-    failed = [finding for finding in findings if not finding.ok]
-    if failed:
-        raise StoreError(f"{len(failed)} of {len(findings)} proofs failed", hint=failed[0].hint)
 
 
 def _demo(settings: Settings, told: argparse.Namespace) -> None:

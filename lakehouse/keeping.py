@@ -10,6 +10,8 @@ from datetime import datetime
 from lakehouse.settings import Settings
 from lakehouse.verbs import Add
 
+_RELAY_SECONDS = 240.0
+
 
 def add_keeping_verbs(add: Add) -> None:
     """Declare the verbs."""
@@ -52,6 +54,7 @@ def _backfill(settings: Settings, told: argparse.Namespace) -> None:
 def _govern(settings: Settings, _: argparse.Namespace) -> None:
     from lakehouse.govern.upkeep import care, store_lineage
     from lakehouse.lineage.emit import running
+    from lakehouse.lineage.outbox import relay_of
     from lakehouse.storage.lake import open_lake
 
     lake = open_lake(settings, "govern")
@@ -64,6 +67,10 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
         stored = store_lineage(lake, number, getpass.getuser())
     said = f"{stored.events} events stored, {stored.rebuilt} rebuilt from the tables' logs"
     sys.stdout.write(f"lineage: {said}\n")
+    if relay := relay_of(settings):
+        sent = relay.deliver(_RELAY_SECONDS)
+        said = f"{sent.sent} events sent to the second reader, {sent.waiting} wait"
+        sys.stdout.write(f"lineage: {said}\n")
 
 
 def _upkeep(settings: Settings, told: argparse.Namespace) -> None:

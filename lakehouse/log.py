@@ -39,7 +39,7 @@ _class = _matches(r"[A-Z][A-Za-z]{0,79}")
 _NUMBERS = (
     "attempt", "blank", "bytes", "count", "deleted", "files", "good", "line", "missing", "offset",
     "pid", "port", "quarantined", "records", "refused", "restarts", "rows", "seconds", "sequence",
-    "unchanged", "version", "written",
+    "status", "unchanged", "version", "written",
 )  # fmt: skip
 _NAMES = ("component", "feed", "job", "layer", "mode", "role", "table")
 SAFE: Mapping[str, Callable[[object], bool]] = {

@@ -118,10 +118,15 @@ class Settings:
             str(self._recorded()["endpoint"]), identity["access_key"], identity["secret_key"]
         )
 
+    def given_key(self, role: str, name: str) -> str | None:
+        """The `ACCESS_KEY` or `SECRET_KEY` of a role as the environment gives it, itself or by the
+        file that it names; None where it gives none. Raises SpecError for a file without one."""
+        own = _value_or_file(self.environment, f"LAKEHOUSE_S3_{role.upper()}_{name}")
+        return own or _value_or_file(self.environment, f"LAKEHOUSE_S3_{name}")
+
     def _from_environment(self, role: str) -> Credentials:
         def value(name: str) -> str:
-            found = _value_or_file(self.environment, f"LAKEHOUSE_S3_{role.upper()}_{name}")
-            found = found or _value_or_file(self.environment, f"LAKEHOUSE_S3_{name}")
+            found = self.given_key(role, name)
             if not found:
                 raise SpecError(
                     f"no S3 {name.lower().replace('_', ' ')} for the role {role}",
@@ -156,7 +161,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         store=env.get("LAKEHOUSE_STORE", "auto"),
         memory_bytes=_bytes(env.get("LAKEHOUSE_MEMORY")) or _half_the_machine(),
         slots=_number(env, "LAKEHOUSE_SLOTS", 4),
-        lineage_url=env.get("LAKEHOUSE_LINEAGE_URL"),
+        lineage_url=env.get("LAKEHOUSE_LINEAGE_URL") or None,
         keep_days=_number(env, "LAKEHOUSE_KEEP_DAYS", 7),
         notify_mail=tuple(filter(None, re.split(r"[,\s]+", env.get("LAKEHOUSE_NOTIFY_MAIL", "")))),
         ports=MappingProxyType(

@@ -2,9 +2,10 @@
 
 from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
-from lakehouse.airflow.triggers import InboxTrigger
+from lakehouse.airflow.triggers import POLL_SECONDS, STORE_POLL_SECONDS, InboxTrigger
 from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Feed, Table
+from lakehouse.ingest.receivers.store import is_sent_to_store
 from lakehouse.lineage.place import namespace
 from lakehouse.settings import Settings
 
@@ -17,7 +18,8 @@ def table_asset(settings: Settings, name: str) -> Asset:
 
 def inbox_asset(settings: Settings, feed: Feed) -> Asset:
     """The asset of a feed's inbox; it changes when a delivery has settled there."""
-    watcher = AssetWatcher(f"{feed.name} arrives", trigger=InboxTrigger(feed.name))
+    poll = STORE_POLL_SECONDS if is_sent_to_store(feed) else POLL_SECONDS
+    watcher = AssetWatcher(f"{feed.name} arrives", trigger=InboxTrigger(feed.name, poll))
     return Asset(
         f"inbox/{feed.name}",
         uri=f"file://{settings.inbox / feed.name}",

@@ -1,18 +1,23 @@
-"""What wakes a DAG from outside: files that arrive in an inbox."""
+"""What wakes a DAG from outside: files that arrive in an inbox, or in the store for one."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from math import inf
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from lakehouse.catalog.feeds import read_feeds
-from lakehouse.errors import SpecError
+from lakehouse.errors import LakehouseError
+from lakehouse.ingest.receivers import store
 from lakehouse.ingest.receivers.inbox import waiting
 from lakehouse.log import get_logger
 from lakehouse.settings import read_settings
 
 POLL_SECONDS = 5.0
+STORE_POLL_SECONDS = 10.0
+"""For an inbox in the store; its events, where it has them, wake the watcher before."""
 _MOST_SECONDS = 900.0
 
 log = get_logger()
@@ -39,22 +44,55 @@ class InboxTrigger(BaseEventTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until the triggerer ends it."""
-        watch = Watch(self.poll_seconds)
-        while True:
-            if watch.is_news(await asyncio.to_thread(self._is_waiting)):
-                yield TriggerEvent({"feed": self.feed})  # type: ignore[no-untyped-call]  # nor this
-            await asyncio.sleep(self.poll_seconds)
+        """Poll until the triggerer ends it; where the store tells of what senders put into it, look
+        at once."""
+        watch, woken = Watch(self.poll_seconds), asyncio.Event()
+        with self._listening(asyncio.get_running_loop(), woken):
+            while True:
+                due = await asyncio.to_thread(self._due_in)
+                if watch.is_news(due == 0):
+                    yield TriggerEvent({"feed": self.feed})  # type: ignore[no-untyped-call]  # nor this
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), min(due or inf, self.poll_seconds))
+                    woken.clear()
+                    watch.forget()
 
     def _is_waiting(self) -> bool:
-        """False also when the inbox or feeds.toml cannot be read now: a watcher must not die."""
+        return self._due_in() == 0
+
+    def _due_in(self) -> float | None:
+        """In how many seconds something could be taken; None also when the inbox, the store or
+        feeds.toml cannot be read now: a watcher must not die."""
         settings = read_settings()
         try:
             feed = read_feeds(settings.feeds).get(self.feed)
-            return feed is not None and waiting(settings, feed)
-        except (OSError, SpecError) as error:
+            if feed is None:
+                return None
+            if waiting(settings, feed):
+                return 0.0
+            return store.due_in(settings, feed) if store.is_sent_to_store(feed) else None
+        except (OSError, LakehouseError) as error:
             log.warning("inbox not read", feed=self.feed, error=type(error).__name__)
-            return False
+            return None
+
+    def _listening(
+        self, loop: asyncio.AbstractEventLoop, woken: asyncio.Event
+    ) -> AbstractContextManager[None]:
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(woken.set)
+
+        settings = read_settings()
+        try:
+            feed = read_feeds(settings.feeds).get(self.feed)
+            if feed is None or not store.is_sent_to_store(feed):
+                return nullcontext()
+            place = settings.lake_url(), settings.credentials("ingest"), store.folder_of(feed)
+        except (OSError, LakehouseError):
+            return nullcontext()
+        from lakehouse.objects.events import listening
+
+        return listening(*place, wake)
 
 
 class Watch:
@@ -65,6 +103,10 @@ class Watch:
         self._first_pause = pause_seconds
         self._pause = 0.0
         self._until = 0.0
+
+    def forget(self) -> None:
+        """Something came just now: the next that waits is news, whatever was told before."""
+        self._pause = self._until = 0.0
 
     def is_news(self, is_waiting: bool) -> bool:
         """True when something waits that did not at the last poll, or has waited for a pause."""

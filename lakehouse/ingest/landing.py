@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from lakehouse.catalog.spec import Feed
 from lakehouse.ingest.manifest import is_manifest, read_manifest
+from lakehouse.ingest.receivers import store
 from lakehouse.ingest.receivers.inbox import Claim, Inbox, claiming
 from lakehouse.lineage import collect
 from lakehouse.log import get_logger
@@ -39,6 +40,15 @@ class Landed:
     refused: int
     repeated: int
 
+    def and_then(self, more: "Landed") -> "Landed":
+        """Both together."""
+        return Landed(
+            self.sequences + more.sequences,
+            self.bytes + more.bytes,
+            more.refused,  # an inbox counts on
+            self.repeated + more.repeated,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
@@ -57,7 +67,10 @@ def object_key(sha256: str) -> str:
 def land(lake: Lake, feed: Feed) -> Landed:
     """Land all that has settled in the inbox. Safe to kill and to run again at any moment."""
     with claiming(lake.settings, feed) as inbox:
-        return _land_claims(lake, feed, inbox)
+        landed = _land_claims(lake, feed, inbox)
+        while store.is_sent_to_store(feed) and (more := _land_from_store(lake, feed, inbox)):
+            landed = landed.and_then(more)
+        return landed
 
 
 def deliver(lake: Lake, feed: Feed, paths: Iterable[Path]) -> Landed:
@@ -65,6 +78,18 @@ def deliver(lake: Lake, feed: Feed, paths: Iterable[Path]) -> Landed:
     with claiming(lake.settings, feed) as inbox:
         inbox.deliver(paths, _last_claim(lake, feed, inbox))
         return _land_claims(lake, feed, inbox)
+
+
+def _land_from_store(lake: Lake, feed: Feed, inbox: Inbox) -> Landed | None:
+    """Land what senders put into the store, as much as goes at once; None when nothing is left."""
+    folder = inbox.fresh_folder()
+    taken = store.fetch(lake.objects, feed, folder)
+    if not taken:
+        return None
+    inbox.deliver([folder], _last_claim(lake, feed, inbox))
+    landed = _land_claims(lake, feed, inbox)
+    store.forget(lake.objects, feed, taken)
+    return landed
 
 
 def _land_claims(lake: Lake, feed: Feed, inbox: Inbox) -> Landed:

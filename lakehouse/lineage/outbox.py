@@ -4,46 +4,47 @@ import os
 import time
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import attr
 from openlineage.client.client import Event
 from openlineage.client.serde import Serde
-from openlineage.client.transport import Config, Transport, get_default_factory
+from openlineage.client.transport import Config, Transport
 
-from lakehouse.errors import SpecError, StoreError
+from lakehouse.errors import StoreError
+from lakehouse.lineage.relay import SUFFIX, Relay
 from lakehouse.lineage.told import keep_events
 from lakehouse.log import get_logger
 from lakehouse.settings import Settings
 from lakehouse.state.store import State, state_place
 
-SUFFIX = ".json"
-_HTTP_SECONDS = 3
+_RELAY_SECONDS = 1.0
+"""About so long an emission sends what waits for the second reader; `watch` sends the rest."""
 
 log = get_logger()
 
 
 @attr.define
 class OutboxConfig(Config):
-    """`path` is the folder that holds the events, `second` the transport to a second reader,
-    `state` the state store that is told of them."""
+    """`path` is the folder that holds the events, `second` the address of a second reader (or
+    empty), `state` the state store that is told of them."""
 
     path: str
-    second: dict[str, Any] | None = None
+    second: str | None = None
     state: str | None = None
 
     @classmethod
     def from_dict(cls, params: dict[str, Any]) -> Self:
         """The configuration as OpenLineage hands it over; other keys are ignored."""
-        return cls(str(params["path"]), params.get("second"), params.get("state"))
+        return cls(str(params["path"]), params.get("second") or None, params.get("state"))
 
 
 class OutboxTransport(Transport):
     """Writes each event whole or not at all, readable by its owner only.
 
     Names sort by the time of writing. A name that does not end in `.json` is being written.
-    A second reader is told what is safe here already; what becomes of it there changes nothing.
+    A second reader is told what is safe here already, and what it does not take waits for it; what
+    becomes of it there changes nothing.
     """
 
     kind = "outbox"
@@ -51,7 +52,7 @@ class OutboxTransport(Transport):
 
     def __init__(self, config: OutboxConfig) -> None:
         self._folder = Path(config.path)
-        self._second = get_default_factory().create(config.second) if config.second else None
+        self._relay = Relay(self._folder, config.second) if config.second else None
         self._state = State(Path(config.state)) if config.state else None
 
     def emit(self, event: Event) -> None:
@@ -59,10 +60,10 @@ class OutboxTransport(Transport):
         self._keep(event)
         self._tell_state(event)
         try:
-            if self._second:
-                self._second.emit(event)
-        except (OSError, RuntimeError) as error:
-            log.warning("a second reader took no event", error=type(error).__name__)
+            if self._relay:
+                self._relay.deliver(_RELAY_SECONDS)
+        except OSError as error:
+            log.warning("the second reader was not told", error=type(error).__name__)
 
     def _tell_state(self, event: Event) -> None:
         try:
@@ -71,10 +72,6 @@ class OutboxTransport(Transport):
         except StoreError as error:
             # `govern` tells it when it moves the event into the lake
             log.warning("the state was not written", error=type(error).__name__)
-
-    def close(self, timeout: float = -1) -> bool:
-        """Close the connection to the second reader."""
-        return self._second.close(timeout) if self._second else True
 
     def _keep(self, event: Event) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -85,6 +82,9 @@ class OutboxTransport(Transport):
             stream.write(Serde.to_json(event))
             stream.flush()
             os.fsync(stream.fileno())
+        if self._relay:
+            # first, because once it stands in the outbox, `govern` may store and remove it
+            self._relay.keep(part, target.name)
         part.rename(target)
         _sync(self._folder)
 
@@ -92,26 +92,21 @@ class OutboxTransport(Transport):
 def transport_config(settings: Settings) -> dict[str, Any]:
     """The `[openlineage] transport` of this lake: its outbox, and over HTTP a second reader if set.
 
-    A reader that is down delays each event by some seconds and loses it; the outbox never does.
     Raises SpecError when the second reader's address is none.
     """
     outbox = {"type": "lakehouse.lineage.emit.OutboxTransport", "path": str(settings.outbox)}
     if state := state_place(settings):
         outbox["state"] = str(state)
-    if not settings.lineage_url:
-        return outbox
-    place = urlsplit(settings.lineage_url)
-    if place.scheme not in ("http", "https") or not place.netloc:
-        raise SpecError(
-            "LAKEHOUSE_LINEAGE_URL is no http(s):// address", hint="for example http://host:5000"
-        )
-    http = {
-        "type": "http",
-        "url": settings.lineage_url,
-        "timeout": _HTTP_SECONDS,
-        "retry": {"total": 1, "connect": 1, "read": 1},
-    }
-    return {**outbox, "second": http}
+    if settings.lineage_url:
+        relay_of(settings)
+        outbox["second"] = settings.lineage_url
+    return outbox
+
+
+def relay_of(settings: Settings) -> Relay | None:
+    """The queue of the second reader, None where no reader is set; raises SpecError for an address
+    that is none."""
+    return Relay(settings.outbox, settings.lineage_url) if settings.lineage_url else None
 
 
 def waiting(folder: Path) -> list[Path]:

@@ -1,11 +1,15 @@
 """Bytes by key, in an S3 bucket or a folder. A key is never written twice with other bytes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
+from lakehouse.objects.entry import Entry
 from lakehouse.objects.folder import FolderObjects
 from lakehouse.settings import Credentials
+
+__all__ = ["Entry", "Objects", "open_objects"]
 
 
 class Objects(Protocol):
@@ -22,6 +26,9 @@ class Objects(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove `key`; nothing happens when it is not there."""
+
+    def list(self, folder: str) -> Iterator[Entry]:
+        """All that lies in `folder` and below; nothing where there is no such folder."""
 
 
 def open_objects(url: str, credentials: Credentials | None) -> Objects:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from lakehouse.errors import StoreError
+from lakehouse.objects.entry import Entry
 
 _COPY_BYTES = 2**20
+_UNFINISHED = re.compile(r"#\d+$")
 _NAMELESS_REFUSED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -41,6 +44,17 @@ class FolderObjects:
     def delete(self, key: str) -> None:
         with _storing():
             (self._root / key).unlink(missing_ok=True)
+
+    def list(self, folder: str) -> Iterator[Entry]:
+        with _storing():
+            found = sorted((self._root / folder).rglob("*"))
+        for path in found:
+            with _storing(), suppress(FileNotFoundError):
+                told = path.stat()
+                # an upload of the table library's that was killed; nobody reads such a name
+                if path.is_file() and not _UNFINISHED.search(path.name):
+                    key = path.relative_to(self._root).as_posix()
+                    yield Entry(key, told.st_size, str(told.st_mtime_ns), told.st_mtime)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 
 from lakehouse.errors import StoreError
+from lakehouse.objects.entry import Entry
 from lakehouse.settings import Credentials
 
 _PART_BYTES = 16 * 2**20
@@ -53,6 +54,14 @@ class S3Objects:
     def delete(self, key: str) -> None:
         with _asking():
             self._client.remove_object(self._bucket, self._prefix + key)
+
+    def list(self, folder: str) -> Iterator[Entry]:
+        place = f"{self._prefix}{folder}/"
+        with _asking():
+            for found in self._client.list_objects(self._bucket, prefix=place, recursive=True):
+                key = str(found.object_name).removeprefix(self._prefix)
+                at = found.last_modified.timestamp() if found.last_modified else 0.0
+                yield Entry(key, found.size or 0, str(found.etag), at)
 
 
 class _Answer(RawIOBase):

@@ -52,7 +52,7 @@ def access(settings: Settings) -> AirflowAccess:
     settings = running(settings)
     places = Places(settings.home)
     user, password = airflow_password(places)
-    return AirflowAccess(_address(settings), user, password, places.airflow_passwords)
+    return AirflowAccess(address(settings), user, password, places.airflow_passwords)
 
 
 def components(settings: Settings) -> list[Component]:
@@ -98,7 +98,7 @@ def migrate(settings: Settings) -> None:
 
 def check(settings: Settings, name: str) -> str:
     """Return what is wrong with one of the four components, or nothing."""
-    found = health(settings).get(_COMPONENTS[name][0])
+    found = ask_health(address(settings)).get(_COMPONENTS[name][0])
     if not found:
         return "the API server does not answer"
     if found.get("status") != "healthy":
@@ -119,21 +119,22 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def health(settings: Settings) -> Mapping[str, Any]:
-    """Return the body of Airflow's health endpoint; empty when nobody answers.
+def ask_health(server: str) -> Mapping[str, Any]:
+    """Return the body of the health endpoint of the Airflow at `server`; empty when nobody answers.
 
     The endpoint says 200 also when a part is unhealthy: only the body tells.
     """
-    address = f"{_address(settings)}/api/v2/monitor/health"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(address, timeout=_ANSWER_SECONDS) as answer:
+        path = "/api/v2/monitor/health"
+        with opener.open(f"{server}{path}", timeout=_ANSWER_SECONDS) as answer:
             return dict(json.load(answer))
     except (urllib.error.URLError, OSError, ValueError):
         return {}
 
 
-def _address(settings: Settings) -> str:
+def address(settings: Settings) -> str:
+    """Return where this stack's Airflow answers."""
     return f"http://{LOOPBACK}:{settings.ports['airflow']}"
 
 
@@ -149,11 +150,13 @@ def _settings(settings: Settings) -> dict[str, str]:
         "core__auth_manager": f"{_AUTH}.simple_auth_manager.SimpleAuthManager",
         "core__simple_auth_manager_users": f"{airflow_password(places)[0]}:admin",
         "core__simple_auth_manager_passwords_file": str(places.airflow_passwords),
-        "core__execution_api_server_url": f"{_address(settings)}/execution/",
+        "core__execution_api_server_url": f"{address(settings)}/execution/",
         "api__host": LOOPBACK,
         "api__port": str(settings.ports["airflow"]),
-        "api__base_url": _address(settings),
+        "api__base_url": address(settings),
         "scheduler__scheduler_idle_sleep_time": "0.2",
+        # tasks of a scheduler that was killed start again when the next one looks for them
+        "scheduler__orphaned_tasks_check_interval": "30",
         "dag_processor__refresh_interval": "10",
         "dag_processor__parsing_processes": "1",
         "logging__base_log_folder": str(places.logs / "tasks"),

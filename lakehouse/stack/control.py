@@ -27,6 +27,8 @@ from lakehouse.stack.process import (
 
 Say = Callable[[str], None]
 _LOOK_SECONDS = 0.25
+NEXT_STORE = "store-next"
+"""The server of the store that the lake is being moved to."""
 _HEAL_SECONDS = 180
 _STOP_SECONDS = 120
 
@@ -65,8 +67,8 @@ def up(settings: Settings, say: Say) -> None:
     """
     places = Places(settings.home)
     places.prepare()
-    with _alone(places, say):
-        keeper = _supervisor(places)
+    with alone(places, say):
+        keeper = supervisor_of(places)
         if keeper:
             require_same(settings)
             say("the stack is already running")
@@ -82,17 +84,17 @@ def down(settings: Settings, say: Say) -> None:
     if not places.run.is_dir():
         say("the stack is not running")
         return
-    with _alone(places, say):
+    with alone(places, say):
         if not any(process.is_alive() for process in _recorded(places)):
             say("the stack is not running")
             return
         say("stopping")
-        keeper = _supervisor(places)
+        keeper = supervisor_of(places)
         if keeper:
             ask_to_stop(keeper, signal.SIGTERM)
             if not await_end(keeper, _STOP_SECONDS):
                 kill_session(keeper)
-        _end_leftovers(places)
+        end_leftovers(places)
         say(f"stopped; the lake and its history stay in {settings.home}")
 
 
@@ -100,7 +102,7 @@ def status(settings: Settings) -> StackStatus:
     """Ask every part now; changes nothing."""
     settings = running(settings)
     places = Places(settings.home)
-    keeper = _supervisor(places)
+    keeper = supervisor_of(places)
     first = ComponentStatus(
         supervisor.NAME, keeper is not None, f"pid {keeper.pid}" if keeper else "not running"
     )
@@ -137,13 +139,14 @@ def _recorded(places: Places) -> list[Process]:
     return [process for process in found if process]
 
 
-def _supervisor(places: Places) -> Process | None:
+def supervisor_of(places: Places) -> Process | None:
+    """The process that keeps the stack, None where it does not run."""
     found = recorded(places.process(supervisor.NAME))
     return found if found and found.is_alive() else None
 
 
 def _launch(settings: Settings, places: Places) -> Process:
-    _end_leftovers(places)
+    end_leftovers(places)
     choice = store.resolve(settings)
     supervisor.stages(settings)  # what cannot be had is told here, and not in a log
     if choice.kind in store.EMBEDDED:
@@ -223,10 +226,11 @@ def _require_started(keeper: Process, places: Places) -> None:
         raise StoreError(str(state["message"]), hint=str(state["hint"]))
 
 
-def _end_leftovers(places: Places) -> None:
+def end_leftovers(places: Places) -> None:
     """End what a killed supervisor left running, in the order of an orderly stop."""
     end_together(places, dict.fromkeys(airflow.NAMES, signal.SIGTERM), 20)
-    end_together(places, {"store": signal.SIGTERM, postgres.NAME: signal.SIGINT}, 30)
+    stores = dict.fromkeys(("store", NEXT_STORE), signal.SIGTERM)
+    end_together(places, {**stores, postgres.NAME: signal.SIGINT}, 30)
     places.process(supervisor.NAME).unlink(missing_ok=True)
     places.outer_ports.unlink(missing_ok=True)
     seaweed.sweep(places)
@@ -234,7 +238,7 @@ def _end_leftovers(places: Places) -> None:
 
 
 @contextmanager
-def _alone(places: Places, say: Say) -> Iterator[None]:
+def alone(places: Places, say: Say) -> Iterator[None]:
     """Hold the stack's lock; whoever comes second says so and waits."""
     with (places.run / "control.lock").open("w") as lock:
         try:

@@ -19,6 +19,7 @@ from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE, RIGHTS
 from lakehouse.stack.secrets import store_secrets
 
 _CACHE = "clinical-lakehouse"
+_INBOX = "inbox"
 
 
 def find_binary() -> Path | None:
@@ -93,6 +94,9 @@ def policy(role: str, bucket: str, folder: str) -> dict[str, Any]:
         multipart = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
         writes = ["s3:PutObject", "s3:DeleteObject", *multipart]
         statements.append(_allow(writes, under(rights.writes)))
+    if _INBOX in rights.writes:
+        listens = ["s3:ListenBucketNotification"]
+        statements.append(_allow(listens, [f"arn:aws:s3:::{bucket}"]))
     if role != REMOVES_EVIDENCE:
         denied = {"Effect": "Deny", "Action": ["s3:DeleteObject"], "Resource": under((EVIDENCE,))}
         statements.append(denied)

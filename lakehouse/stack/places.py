@@ -33,6 +33,16 @@ class Places:
         return self.secrets / "store.json"
 
     @property
+    def next_store_record(self) -> Path:
+        """The same of the store that the lake is being moved to."""
+        return self.secrets / "store.next.json"
+
+    @property
+    def move_journal(self) -> Path:
+        """Which objects a move that is not finished has copied."""
+        return self.home / "move.jsonl"
+
+    @property
     def airflow_passwords(self) -> Path:
         """The password of each Airflow user."""
         return self.secrets / "airflow_passwords.json"

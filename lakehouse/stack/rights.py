@@ -38,6 +38,7 @@ def may_remove(role: str, place: str) -> bool:
 PLACES = (
     "landing/objects",
     "landing/ledger",
+    "inbox",
     "bronze",
     "silver",
     "gold",
@@ -45,9 +46,9 @@ PLACES = (
     "lineage",
     "audit",
 )
-_ALL = ("landing", "bronze", "silver", "gold", "quarantine", "lineage", "audit")
+_ALL = ("landing", "inbox", "bronze", "silver", "gold", "quarantine", "lineage", "audit")
 RIGHTS: Mapping[str, Rights] = {
-    "ingest": Rights((), ("landing", "bronze", "quarantine", "lineage", "audit")),
+    "ingest": Rights((), ("landing", "inbox", "bronze", "quarantine", "lineage", "audit")),
     "refine": Rights(("landing/ledger", "bronze"), ("silver", "gold", "quarantine", "lineage")),
     "publish": Rights(("silver", "gold", "lineage")),
     "read": Rights(

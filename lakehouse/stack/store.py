@@ -56,27 +56,35 @@ def resolve(settings: Settings) -> Choice:
     """
     path = Places(settings.home).store_record
     record = read_json(path)
-    choice = _chosen(settings, record)
+    choice = chosen(settings, record)
     if record:
         _require_same(choice, record)
-    identities = _identities(settings, choice, record.get("identities", {}))
-    fresh = {
-        "store": choice.kind,
-        "url": choice.url,
-        "endpoint": choice.endpoint,
-        "region": settings.environment.get("LAKEHOUSE_S3_REGION", "us-east-1"),
-        "identities": identities,
-    }
+    fresh = describe(settings, choice, record.get("identities", {}))
     if fresh != record:
         write_json(path, fresh)
     return choice
 
 
-def component(settings: Settings, choice: Choice) -> Component | None:
-    """Describe the embedded server; None when the lake lies elsewhere."""
+def describe(settings: Settings, choice: Choice, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of a choice, with the keys of each role: those that are known, else
+    new ones of an embedded server and those that the settings give of another."""
+    return {
+        "store": choice.kind,
+        "url": choice.url,
+        "endpoint": choice.endpoint,
+        "region": settings.environment.get("LAKEHOUSE_S3_REGION", "us-east-1"),
+        "identities": _identities(settings, choice, known),
+    }
+
+
+def component(
+    settings: Settings, choice: Choice, identities: Mapping[str, Any] | None = None
+) -> Component | None:
+    """Describe the embedded server, with the recorded keys of each role or these; None when the
+    lake lies elsewhere."""
     if choice.kind not in EMBEDDED:
         return None
-    identities = read_json(Places(settings.home).store_record)["identities"]
+    identities = identities or read_json(Places(settings.home).store_record)["identities"]
     if choice.kind == "minio":
         return _minio(settings, choice, identities)
     prefix = "/".join(part for part in (choice.bucket, choice.folder) if part)
@@ -160,11 +168,15 @@ def _minio(settings: Settings, choice: Choice, identities: Mapping[str, Any]) ->
     )
 
 
-def _chosen(settings: Settings, record: Mapping[str, Any]) -> Choice:
+def chosen(settings: Settings, record: Mapping[str, Any]) -> Choice:
+    """Return what the settings choose, where they say nothing what is recorded."""
     if settings.url and not settings.url.startswith("s3://"):
         return Choice("folder", settings.url)
     kind = _kind(settings, record)
-    url = settings.url or record.get("url") or _DEFAULT_URL
+    known = str(record.get("url") or "")
+    if kind == "folder":
+        return Choice(kind, known)
+    url = settings.url or (known if known.startswith("s3://") else _DEFAULT_URL)
     if kind == "external":
         return Choice(kind, url, _endpoint(settings, record))
     return Choice(kind, url, f"http://{LOOPBACK}:{settings.ports['s3']}")
@@ -200,7 +212,7 @@ def _require_same(choice: Choice, record: Mapping[str, Any]) -> None:
     if (choice.kind, choice.url) != (kind, url) or moved:
         raise SpecError(
             f"the settings name another store than this stack's lake lies in ({kind}, {url})",
-            hint="take LAKEHOUSE_STORE and LAKEHOUSE_URL back, or take another LAKEHOUSE_HOME",
+            hint="`lakehouse move` brings it there; or take LAKEHOUSE_STORE and LAKEHOUSE_URL back",
         )
 
 
@@ -215,11 +227,8 @@ def _identities(
 
 
 def _from_environment(settings: Settings, role: str) -> dict[str, str] | None:
-    def value(name: str) -> str | None:
-        own = settings.environment.get(f"LAKEHOUSE_S3_{role.upper()}_{name}")
-        return own or settings.environment.get(f"LAKEHOUSE_S3_{name}")
-
-    access_key, secret_key = value("ACCESS_KEY"), value("SECRET_KEY")
+    access_key = settings.given_key(role, "ACCESS_KEY")
+    secret_key = settings.given_key(role, "SECRET_KEY")
     return (
         {"access_key": access_key, "secret_key": secret_key} if access_key and secret_key else None
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lakehouse.errors import LakehouseError, SpecError
+from lakehouse.settings import PROJECT, Settings
 from tests.airflow.conftest import CANARY
 from tests.chat import Chat, serving
 
@@ -168,3 +169,17 @@ def test_where_no_way_takes_a_notice_it_is_worth_another_try(
     assert notices.tell(notices.Notice("s", "t", "l"), {}), "nobody wants to be told"
     monkeypatch.setenv("LAKEHOUSE_NOTIFY_URL_FILE", str(tmp_path / "gone"))
     assert not notices.tell(notices.Notice("s", "t", "l"), {})
+
+
+def test_where_lineage_has_a_second_reader_what_waits_is_sent_every_ten_minutes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    from lakehouse.airflow import tasks
+
+    watch = PROJECT / "dags" / "watch.py"
+    assert set(DagBag(dag_folder=watch).dags["watch"].task_ids) == {"late"}
+    monkeypatch.setenv("LAKEHOUSE_LINEAGE_URL", "http://127.0.0.1:9")
+    assert set(DagBag(dag_folder=watch).dags["watch"].task_ids) == {"late", "relay"}
+    assert tasks.relay() == {"sent": 0, "refused": 0, "waiting": 0}

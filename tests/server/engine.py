@@ -148,3 +148,9 @@ def commands(page: str) -> list[str]:
     blocks = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
     lines = "".join(blocks).replace("\\\n", "").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def blocks(page: str, begin: str) -> list[list[str]]:
+    """The commands of each `sh` block of a page that begins like this."""
+    found = re.findall(r"^```sh\n.*?^```", page, re.M | re.S)
+    return [words for words in map(commands, found) if words[0].startswith(begin)]

@@ -99,21 +99,31 @@ def contents(server: Server) -> dict[str, str]:
     return dict(zip(COMPARED, (line.split()[0] for line in told.splitlines()), strict=True))
 
 
-def undisturbed(folder: Path, exports: int) -> dict[str, str]:
-    """The same of a lake in a folder, that one process made."""
+def in_folder(folder: Path, *words: str, **more: str) -> bytes:
+    """What the command line says of a lake in a folder."""
     environment = {"LAKEHOUSE_HOME": str(folder / "home"), "LAKEHOUSE_URL": str(folder / "lake")}
+    program = Path(sys.executable).with_name("lakehouse")
+    done = subprocess.run(
+        (program, *words), env=environment | more, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
-    def lakehouse(*words: str) -> bytes:
-        program = Path(sys.executable).with_name("lakehouse")
-        done = subprocess.run((program, *words), env=environment, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
-    for export in range(1, exports + 1):
-        lakehouse("land", FEED, str(write_export(folder, export)))
-        lakehouse("run")
+def hashes(folder: Path, **more: str) -> dict[str, str]:
+    """A hash over all rows of each compared table of a lake in a folder."""
     query = "select * from {} order by all"
     return {
-        name: hashlib.sha256(lakehouse("sql", query.format(name), "--format", "csv")).hexdigest()
+        name: hashlib.sha256(
+            in_folder(folder, "sql", query.format(name), "--format", "csv", **more)
+        ).hexdigest()
         for name in COMPARED
     }
+
+
+def undisturbed(folder: Path, exports: int) -> dict[str, str]:
+    """The same of a lake in a folder, that one process made."""
+    for export in range(1, exports + 1):
+        in_folder(folder, "land", FEED, str(write_export(folder, export)))
+        in_folder(folder, "run")
+    return hashes(folder)

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import socket
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +15,11 @@ from lakehouse.airflow.follow import REFINE, await_dags
 from lakehouse.errors import PolicyError
 from lakehouse.settings import PROJECT
 from lakehouse.stack import server as secrets
-from tests.server.engine import Server
+from tests.server.engine import Server, blocks
 from tests.server.river import (
     ASK,
     DOWN,
+    FEED,
     INGEST,
     SHOW,
     TABLES,
@@ -25,11 +28,15 @@ from tests.server.river import (
     bring,
     brought_up,
     contents,
+    hashes,
+    in_folder,
     undisturbed,
+    write_export,
 )
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("server")]
 
+OPERATE = (PROJECT / "docs" / "operate.md").read_text()
 OURS = ("apiserver", "scheduler", "dag-processor", "triggerer")
 STAY = {"minio", "postgres", *(f"airflow-{name}" for name in OURS)}
 
@@ -239,3 +246,44 @@ def test_two_exports_come_through_kills_and_a_new_start_and_the_tables_are_the_u
     server.shell(UP_AGAIN)
     server.await_health()
     assert contents(server) == second == undisturbed(tmp_path, 2)
+
+
+def test_the_doctor_finds_nothing_wrong_from_inside_a_container(server):
+    ((look,),) = blocks(OPERATE, "docker compose exec")
+    told = server.shell(look)
+    assert "FAIL" not in told
+    assert [line.split(":")[0] for line in told.splitlines() if line.startswith("?")] == [
+        "?    the ports"
+    ]
+    assert [name for name, text in values(server).items() if text in told] == []
+
+
+def test_the_lake_of_a_workstation_moves_in_and_goes_on(server, tmp_path):
+    whole = undisturbed(tmp_path, 1)
+    exported = server.folder / "export" / "lake"
+    moving = {"LAKEHOUSE_URL": str(exported)}
+    in_folder(tmp_path, "move", "--from", str(tmp_path / "lake"), **moving)
+    server.shell("docker compose down --volumes")
+    (move_in,) = blocks(OPERATE, "docker compose up --detach --no-build airflow-init")
+    for line in move_in:
+        server.shell(line)
+    server.await_health()
+    assert contents(server) == whole
+    bring(server, 2, starts=True)
+    in_folder(tmp_path, "land", FEED, str(write_export(tmp_path, 2)), **moving)
+    in_folder(tmp_path, "run", **moving)
+    assert contents(server) == hashes(tmp_path, **moving)
+
+
+def test_a_server_that_was_backed_up_comes_back_with_all_it_knew(server):
+    back_up, restore = blocks(OPERATE, "docker compose down")
+    before = contents(server)
+    for line in back_up:
+        server.shell(line)
+    began = time.monotonic()
+    for line in restore:
+        server.shell(line)
+    server.await_health()
+    sys.stdout.write(f"brought back in {time.monotonic() - began:.0f} s\n")
+    assert contents(server) == before
+    assert Api.sign_in(Person(server, "viewer")).knows(INGEST)

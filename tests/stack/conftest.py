@@ -1,6 +1,8 @@
 """What tests of the stack share: settings of their own, and one running stack for the session."""
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,9 +10,10 @@ import pytest
 
 from lakehouse import log
 from lakehouse.settings import Settings, read_settings
-from lakehouse.stack import down, up
+from lakehouse.stack import down, store, up
 from lakehouse.stack.places import Places
 from lakehouse.stack.ports import find
+from lakehouse.stack.supervisor import Supervisor
 
 
 @dataclass(slots=True)
@@ -80,3 +83,30 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
     finally:
         running.down()
+
+
+@pytest.fixture
+def serving() -> Callable[[Settings], AbstractContextManager[Settings]]:
+    """Run the recorded store alone, without the rest of the stack; gives the settings that see it."""
+    return store_alone
+
+
+@contextmanager
+def store_alone(settings: Settings) -> Iterator[Settings]:
+    ports = {**settings.environment, "LAKEHOUSE_S3_PORT": str(find())}
+    settings = read_settings(ports)
+    places = Places(settings.home)
+    embedded = store.component(settings, store.resolve(settings))
+    assert embedded
+    supervisor = Supervisor(places, [(embedded,)])
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    try:
+        while "running" not in places.state.read_text():
+            thread.join(0.1)
+            assert thread.is_alive()
+        yield settings
+    finally:
+        supervisor.stop()
+        thread.join(60)
+        places.remove_sockets()

@@ -65,7 +65,7 @@ def with_minio(tmp_path, keep):
 
 @pytest.mark.peer
 def test_minio_has_every_property_and_enforces_every_right(with_minio):
-    assert [finding for finding in doctor(with_minio) if not finding.ok] == []
+    assert [finding for finding in doctor(with_minio) if finding.ok is False] == []
 
 
 @pytest.mark.peer
@@ -100,6 +100,6 @@ def test_a_server_of_ones_own_is_provided_with_bucket_and_roles_and_twice_is_onc
     )
     provision(outside)
     provision(outside)
-    assert [finding for finding in doctor(outside) if not finding.ok] == []
+    assert [finding for finding in doctor(outside) if finding.ok is False] == []
     with pytest.raises(S3Error):
         store.client(with_minio, "read").get_object("another", "folder/gold/x")

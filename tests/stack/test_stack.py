@@ -12,11 +12,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg2
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from minio.error import S3Error
@@ -25,8 +26,9 @@ from pyarrow import table
 from lakehouse.cli import main
 from lakehouse.govern.overview import list_tables
 from lakehouse.settings import ROLES, read_settings
-from lakehouse.stack import access, doctor, status
+from lakehouse.stack import Finding, access, doctor, postgres, status
 from lakehouse.stack.airflow import NAMES
+from lakehouse.stack.airflow_findings import look_at_airflow
 from lakehouse.stack.places import read_json
 from lakehouse.stack.process import recorded, session_of
 from lakehouse.stack.rights import PLACES
@@ -291,6 +293,43 @@ def test_the_doctor_finds_nothing_wrong_and_leaves_nothing(stack):
     assert [name for name in left if "_doctor" in name] == []
 
 
+BROKEN = """
+    insert into import_error (filename, bundle_name, stacktrace, "timestamp")
+    values ('/dags/broken.py', 'dags-folder', 'Canary in a traceback', now())"""
+
+
+def test_the_doctor_names_a_dag_that_cannot_be_read_and_quotes_nothing_of_it(stack):
+    place = postgres.connection(stack.places, "").replace("+", "")
+    with closing(psycopg2.connect(place)) as link, link.cursor() as cursor:
+        link.autocommit = True
+
+        def look() -> Finding:
+            # Airflow takes away what it finds no file for
+            cursor.execute(BROKEN)
+            found = look_at_airflow(stack.settings, is_running=True)
+            assert "Canary" not in str(found)
+            return next(one for one in found if one.name == "the DAGs")
+
+        until(lambda: "broken.py" in look().detail)
+        cursor.execute("delete from import_error where filename = '/dags/broken.py'")
+
+
+def test_the_doctor_sees_the_same_from_a_container_but_for_what_the_engine_holds(
+    stack, monkeypatch, tmp_path
+):
+    address = tmp_path / "airflow_database"
+    address.write_text(postgres.connection(stack.places, "psycopg2"))
+    told = {
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{access(stack.settings).url}/execution/",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": f"cat {address}",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    found = doctor(stack.settings)
+    assert [one for one in found if one.ok is False] == []
+    assert [one.name for one in found if one.ok is None] == ["the ports"]
+
+
 def test_the_doctor_finds_roles_that_share_the_keys_of_one(stack):
     keys = stack.settings.credentials("govern")
     shared = read_settings(
@@ -302,7 +341,8 @@ def test_the_doctor_finds_roles_that_share_the_keys_of_one(stack):
             "LAKEHOUSE_S3_SECRET_KEY": keys.secret_key,
         }
     )
-    wrong = {finding.name: finding.detail for finding in doctor(shared) if not finding.ok}
+    found = [finding for finding in doctor(shared) if finding.name.startswith("the rights")]
+    wrong = {finding.name: finding.detail for finding in found if not finding.ok}
     assert set(wrong) == {f"the rights of {role}" for role in ROLES if role != "govern"}
     assert "read in landing/objects is allowed" in wrong["the rights of read"]
     assert "remove in landing/objects is allowed" in wrong["the rights of ingest"]

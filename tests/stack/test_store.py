@@ -133,7 +133,7 @@ def test_every_role_has_rights_and_nobody_else_has():
 @pytest.mark.parametrize(
     ("role", "reads", "writes"),
     [
-        ("ingest", "landing/objects landing/ledger bronze quarantine lineage audit", "="),
+        ("ingest", "landing/objects landing/ledger inbox bronze quarantine lineage audit", "="),
         (
             "refine",
             "landing/ledger bronze silver gold quarantine lineage",
@@ -143,7 +143,7 @@ def test_every_role_has_rights_and_nobody_else_has():
         ("read", "landing/ledger bronze silver gold quarantine lineage audit", ""),
         (
             "govern",
-            "landing/objects landing/ledger bronze silver gold quarantine lineage audit",
+            "landing/objects landing/ledger inbox bronze silver gold quarantine lineage audit",
             "=",
         ),
     ],
@@ -178,6 +178,13 @@ def test_the_policy_of_a_minio_role_names_its_places_only(folder):
     policy = str(minio.policy("publish", "b", folder))
     assert "PutObject" not in policy
     assert "s3:*" not in policy
+
+
+def test_who_takes_from_the_inbox_may_be_told_of_what_comes_and_nobody_else():
+    told = [
+        role for role in ROLES if "ListenBucketNotification" in str(minio.policy(role, "b", ""))
+    ]
+    assert told == ["ingest", "govern"]
 
 
 @pytest.mark.parametrize(

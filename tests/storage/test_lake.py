@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.errors import SpecError, StoreError
+from lakehouse.settings import PROJECT
 from lakehouse.storage.commit import Conflict, Note, committed
 from lakehouse.storage.lake import OPERATION, Lake
 from lakehouse.storage.snapshots import Snapshots
@@ -212,3 +213,28 @@ def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path: Path, name: str) -> No
 def test_a_folder_that_cannot_be_an_address_is_refused_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(SpecError, match="address"):
         lake_at(tmp_path / name)
+
+
+def test_a_column_that_a_newer_release_declares_is_added_and_old_rows_have_none(
+    tmp_path: Path,
+) -> None:
+    old = lake_at(tmp_path)
+    old.open(TABLE).append(some(old, TABLE, [seen(1)]), Note({"w": 1}))
+    release = tmp_path / "config" / "sql" / "bronze"
+    release.mkdir(parents=True)
+    ours = (PROJECT / "sql" / "bronze" / "fhir_seen.yml").read_text()
+    newer = ours.replace("  - version_at\n", "  - version_at\n  - value_number\n")
+    assert newer != ours
+    (release / "fhir_seen.yml").write_text(newer)
+    new = lake_at(tmp_path)
+    for number in (2, 3):
+        told = seen(number) | {"value_number": float(number)}
+        new.open(TABLE).append(some(new, TABLE, [told]), Note({"w": number}))
+    found = {row["resource_id"]: row["value_number"] for row in rows(new, TABLE)}
+    assert found == {"0/1": None, "0/2": 2.0, "0/3": 3.0}
+    assert new.open(TABLE).mark("w") == 3
+    before = old.find(TABLE, 1)
+    assert before
+    assert "value_number" not in before._delta.schema().to_arrow().names
+    # the older release, put back, still reads what it knows
+    assert len(rows(old, TABLE)) == 3

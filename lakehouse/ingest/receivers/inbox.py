@@ -6,6 +6,7 @@ what arrives later is never mistaken for what is being landed.
 
     inbox/<feed>/…                     what senders write, files or folders
     inbox/<feed>/.taken/.open/…        being taken; it gets its number when it is whole
+    inbox/<feed>/.taken/.fetched/…     copies of what senders put into the store
     inbox/<feed>/.taken/<claim>/…      being landed; a claim is a number that only grows
     inbox/<feed>/.refused/<number>     not a regular file (a link, a pipe): never opened
     inbox/<feed>/.lock                 held by the one process at work; it holds the inbox's name
@@ -30,7 +31,7 @@ from lakehouse.ingest.receive import Received, Wait
 from lakehouse.settings import Settings
 
 _TAKEN, _REFUSED, _LOCK = ".taken", ".refused", ".lock"
-_OPEN, _COPIES = ".open", ".copies"
+_OPEN, _COPIES, _FETCHED = ".open", ".copies", ".fetched"
 _NAME_BYTES = 8
 
 
@@ -110,6 +111,13 @@ class Inbox:
         self._seal(_OPEN, after)
         self._remove_empty_folders()
         return [Claim(n, self._root / _TAKEN / str(n)) for n in _claims(self._root)]
+
+    def fresh_folder(self) -> Path:
+        """An empty folder named as the feed, for what is fetched and then delivered."""
+        folder = self._root / _TAKEN / _FETCHED / self._feed.name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+        return folder
 
     def deliver(self, paths: Iterable[Path], after: int) -> None:
         """Claim copies of files, or of all files below folders, whole or not at all.
