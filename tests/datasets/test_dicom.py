@@ -32,6 +32,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     return Archive(tmp_path_factory.mktemp("dicom") / "out")
 
 
+@pytest.mark.long
 def test_every_file_is_in_the_truth_and_every_image_of_the_story_is_a_file(
     archive: Archive,
 ) -> None:

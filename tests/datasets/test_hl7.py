@@ -111,6 +111,7 @@ def messages(root: Path) -> list[Message]:
     return list(received(root))
 
 
+@pytest.mark.long
 def test_the_truth_lists_every_message_of_every_file(root: Path, messages: list[Message]) -> None:
     came = Counter((one.site, one.file, one.control, one.event) for one in messages)
     told = Counter(

@@ -25,6 +25,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     return Archive(tmp_path_factory.mktemp("dicom") / "out")
 
 
+@pytest.mark.long
 def test_a_box_holds_its_text_and_without_the_boxes_nothing_is_burned_in(
     archive: Archive,
 ) -> None:

@@ -73,6 +73,7 @@ def told(root: Path) -> list[tuple[dict, list[Point]]]:
     ]
 
 
+@pytest.mark.long
 def test_the_truth_lists_every_export_and_point(root: Path, told: list) -> None:
     assert {row["file"] for row, _ in told} == {
         str(path.relative_to(root)) for path in root.glob("wearable/*/*")

@@ -102,6 +102,7 @@ def test_a_writer_that_was_killed_before_it_told_is_made_up_for(lake: Lake, stat
     assert state.ask("select max(sequence) as n from arrival") == [{"n": 2}]
 
 
+@pytest.mark.long
 def test_who_saw_less_takes_nothing_back(lake: Lake, state: State) -> None:
     take(lake, {}, patient())
     older = lake.open("quarantine.north_ehr")

@@ -47,6 +47,7 @@ def told(lake: Lake) -> Any:
     return tell_upkeep(open_state(lake.settings), lake.catalog)
 
 
+@pytest.mark.long
 def test_a_night_tells_what_it_did_and_who_started_it(lake: Lake) -> None:
     flow(lake)
     tables = len(stored_names(lake))
@@ -63,6 +64,7 @@ def test_a_night_tells_what_it_did_and_who_started_it(lake: Lake) -> None:
     assert second.tables > tables, "its own table, and that of lineage, are cared for too"
 
 
+@pytest.mark.long
 def test_what_the_last_night_touched_is_told_by_table(lake: Lake) -> None:
     flow(lake)
     night(lake)

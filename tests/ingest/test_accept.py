@@ -51,6 +51,7 @@ def test_what_waits_is_listed_accepted_and_deleted(
     assert ingest(lake).missing == 0
 
 
+@pytest.mark.long
 def test_a_feed_without_a_complete_export_has_nothing_to_accept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,7 @@ HISTORIES: dict[str, Callable[[Lake], Any]] = {
 """Ways in which records came."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 def test_what_is_loaded_once_more_is_there_once(lake: Lake, history: Callable[[Lake], Any]) -> None:
     history(lake)
@@ -121,6 +122,7 @@ LOST = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("history", "lost"), LOST)
 def test_what_bronze_lacks_of_what_was_delivered_comes_back(
     lake: Lake, history: str, lost: str
@@ -133,6 +135,7 @@ def test_what_bronze_lacks_of_what_was_delivered_comes_back(
     assert found == delivered
 
 
+@pytest.mark.long
 def test_only_what_was_received_since_then_is_read(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         at = datetime(2026, 3, number, 12, tzinfo=UTC)
@@ -143,6 +146,7 @@ def test_only_what_was_received_since_then_is_read(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_what_a_reader_read_wrongly_is_put_right_at_its_own_place(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +163,7 @@ def test_what_a_reader_read_wrongly_is_put_right_at_its_own_place(
     assert {row["patient_id"] for row in rows(lake, "silver.patient")} == {"north/p1", "north/p10"}
 
 
+@pytest.mark.long
 def test_what_was_left_out_stays_out_and_what_waits_is_not_brought_forward(lake: Lake) -> None:
     send(lake, "a", 1, 0)
     say(lake, 1, 1, is_accepted=False)
@@ -168,6 +173,7 @@ def test_what_was_left_out_stays_out_and_what_waits_is_not_brought_forward(lake:
     assert rows(lake, BRONZE) == []
 
 
+@pytest.mark.long
 def test_a_table_is_built_anew_though_nothing_has_changed(lake: Lake) -> None:
     take(lake, patient())
     build_all(lake, ["silver.patient"])
@@ -180,6 +186,7 @@ def test_a_table_is_built_anew_though_nothing_has_changed(lake: Lake) -> None:
     assert build_all(lake, ["silver.patient"])["silver.patient"].mode == "unchanged"
 
 
+@pytest.mark.long
 def test_who_asked_for_what_is_written_down(lake: Lake) -> None:
     take(lake, patient())
     for name, since in (
@@ -212,6 +219,7 @@ def test_what_cannot_be_asked_for_is_refused(
         as_act(lake.catalog, name, since, "ann")
 
 
+@pytest.mark.long
 def test_acts_of_an_older_lake_get_the_columns_that_came_later(lake: Lake) -> None:
     now = lake.catalog.tables[ACTS]
     older = replace(

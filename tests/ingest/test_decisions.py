@@ -54,6 +54,7 @@ def held(lake: Lake) -> tuple[int, int]:
     return len(rows(lake, "bronze.fhir_resource")), len(rows(lake, f"quarantine.{FEED}"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("good", "broken"), [(8, 2), (5, 0), (0, 0)])
 def test_what_is_refused_within_the_share_waits_in_quarantine_as_ever(
     lake: Lake, good: int, broken: int

@@ -172,6 +172,7 @@ def test_a_refused_record_is_kept_with_the_place_where_it_stood(lake: Lake) -> N
         assert content[row["_offset"] :].startswith(row["record"])
 
 
+@pytest.mark.long
 def test_bronze_keeps_the_record_as_it_was_written(lake: Lake) -> None:
     odd = '{ "resourceType":"Patient" , "id":"p1","x":1.50,"y":"\\u00e9\\u0000é" }'
     drop(lake, "north_ehr", "a.ndjson", odd.encode() + b"\r\n")

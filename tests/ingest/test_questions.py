@@ -53,6 +53,7 @@ def test_it_is_asked_of_what_a_load_would_refuse_and_nothing_else(
     assert held(lake) == (0, 0), "it was read for its counts alone"
 
 
+@pytest.mark.long
 def test_a_question_is_put_once_and_what_comes_later_waits_behind_it(lake: Lake) -> None:
     send(lake, "a", 1, 1)
     first = questions(lake)
@@ -70,6 +71,7 @@ def test_a_question_is_put_once_and_what_comes_later_waits_behind_it(lake: Lake)
     assert (held(lake), questions(lake), loadable(lake)) == ((1, 1), [], [])
 
 
+@pytest.mark.long
 def test_one_question_names_every_batch_in_doubt_and_one_answer_is_for_all(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +86,7 @@ def test_one_question_names_every_batch_in_doubt_and_one_answer_is_for_all(
     assert held(lake) == (6, 3)
 
 
+@pytest.mark.long
 def test_a_load_that_refuses_leaves_the_question_behind(lake: Lake) -> None:
     drop(lake, FEED, "a.ndjson", BROKEN)
     for _ in range(2):
@@ -105,6 +108,7 @@ def test_of_an_answer_and_a_decision_elsewhere_the_first_stands(lake: Lake) -> N
     assert [(d.is_accepted, d.by) for d in decided(lake, FEED)] == [(True, "bob")]
 
 
+@pytest.mark.long
 def test_the_pages_know_who_decided_what_and_not_in_which_words(lake: Lake) -> None:
     send(lake, "a", 1, 1)
     questions(lake)
@@ -120,6 +124,7 @@ def test_the_pages_know_who_decided_what_and_not_in_which_words(lake: Lake) -> N
     assert shown.question is None
 
 
+@pytest.mark.long
 def test_a_stanza_that_allows_more_by_now_ends_a_question(lake: Lake, tmp_path: Path) -> None:
     send(lake, "a", 1, 1)
     assert questions(lake)

@@ -88,6 +88,7 @@ def test_nothing_there_is_nothing_due(lake: Lake) -> None:
     assert land(lake, lake.catalog.feeds[FEED]).sequences == ()
 
 
+@pytest.mark.long
 def test_more_than_goes_at_once_goes_in_turns(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_MOST_FILES", 2)
     for number in range(5):
@@ -97,6 +98,7 @@ def test_more_than_goes_at_once_goes_in_turns(lake: Lake, monkeypatch: pytest.Mo
     assert left(lake) == []
 
 
+@pytest.mark.long
 def test_what_is_written_anew_meanwhile_stays_and_is_taken_next(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +140,7 @@ WILD = st.text(max_size=12) | st.sampled_from(
 )
 
 
+@pytest.mark.long
 @given(st.lists(WILD, max_size=8, unique=True))
 def test_no_name_leads_out_of_the_folder_and_none_hides_another(given_names: list[str]) -> None:
     from tempfile import TemporaryDirectory

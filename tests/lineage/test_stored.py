@@ -63,6 +63,7 @@ def test_events_move_from_the_outbox_into_the_lake(lake: Lake) -> None:
     assert json.loads(built["payload"])["run"]["runId"] == built["run_id"]
 
 
+@pytest.mark.long
 def test_a_column_edge_in_the_lake_names_the_json_path(lake: Lake) -> None:
     lineage.store_events(lake)
     edges = rows(

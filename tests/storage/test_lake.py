@@ -215,6 +215,7 @@ def test_a_folder_that_cannot_be_an_address_is_refused_at_once(tmp_path: Path, n
         lake_at(tmp_path / name)
 
 
+@pytest.mark.long
 def test_a_column_that_a_newer_release_declares_is_added_and_old_rows_have_none(
     tmp_path: Path,
 ) -> None:

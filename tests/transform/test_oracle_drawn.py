@@ -122,6 +122,7 @@ def test_a_row_too_many_or_another_column_is_a_difference() -> None:
 # --- whether it is sharp ---
 
 
+@pytest.mark.long
 def test_what_is_drawn_reaches_every_part_of_a_view(drawn: list[tuple[Case, Verdict]]) -> None:
     told = [spell(view) for (view, _), _ in drawn]
     verdicts = [verdict for _, verdict in drawn]

@@ -175,6 +175,7 @@ LINES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("content", "told"), LINES, ids=range(len(LINES)))
 def test_a_file_gives_its_rows_or_says_that_it_cannot_be_read(
     lake: Lake, tmp_path: Path, content: bytes, told: Any
