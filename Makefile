@@ -61,7 +61,7 @@ test: setup ## run every check and every test, and say what was not proven; with
 	@mkdir -p $(dir $(UNPROVEN)) && : > $(UNPROVEN)
 	@$(MAKE) check
 	@$(MAKE) fast REPORT="--unproven=$(UNPROVEN)"
-	@$(BIN)/python -m pytest tests/stack -m "stack or peer" --unproven=$(UNPROVEN)
+	@$(BIN)/python -m pytest tests/stack -m "stack or peer or long" --unproven=$(UNPROVEN)
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --ignore tests/stack -m "stack or peer or long" \
 	  --unproven=$(UNPROVEN)
 	@if [ -s $(UNPROVEN) ]; then echo "what was not proven here, by the number of tests that were skipped:"; \

@@ -30,6 +30,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("hospital") / "out")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_the_bytes_are_the_same_on_every_machine(hospital: Path, name: str) -> None:
     assert digest(hospital / name) == golden(name)

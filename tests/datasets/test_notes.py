@@ -84,6 +84,7 @@ def shown(row: Row, text: str) -> str:
     return text
 
 
+@pytest.mark.long
 def test_every_document_of_the_story_is_one_file_and_every_file_is_in_the_truth(
     hospital: Hospital,
 ) -> None:

@@ -37,6 +37,7 @@ def answer(
         return [row for batch in rows for row in batch.to_pylist()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("query", "number"),
     [

@@ -72,6 +72,7 @@ def test_what_the_last_night_touched_is_told_by_table(lake: Lake) -> None:
     assert rows["bronze.fhir_resource"] == (3, 0)
 
 
+@pytest.mark.long
 def test_a_table_is_behind_while_what_it_reads_has_changed_since(lake: Lake) -> None:
     drop(lake, FEED, "a.ndjson", [patient("p1")])
     run(lake.settings, lambda _: None, feeds=[FEED], tables=["silver.encounter"])

@@ -129,6 +129,7 @@ def test_a_manifest_comes_behind_what_lies_beside_it_however_old_it_is(
     assert sent(lake) == names
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "content",
     [
@@ -338,6 +339,7 @@ def test_a_senders_new_folder_is_not_taken_from_under_its_feet(lake: Lake, feed:
     assert not fresh.exists()
 
 
+@pytest.mark.long
 def test_two_files_of_one_name_in_turn_are_both_landed(lake: Lake, feed: Feed) -> None:
     for number in range(2):
         drop(lake, feed.name, "a.ndjson", [patient(f"p{number}")])

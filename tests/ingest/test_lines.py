@@ -152,6 +152,7 @@ def test_a_gzip_bomb_is_stopped_where_it_unpacks_too_far() -> None:
     assert all(line.refused is None for line in found[:-1])
 
 
+@pytest.mark.long
 def test_a_stack_of_members_does_not_hide_a_bomb() -> None:
     packer = zlib.compressobj(9, wbits=31)
     bomb = packer.compress(b"\n" * 100_000) + packer.flush()

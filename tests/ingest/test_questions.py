@@ -37,6 +37,7 @@ def load_all(lake: Lake) -> None:
         load(lake, batch)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("good", "broken", "is_asked"),
     [(8, 2, False), (8, 3, True), (0, 1, True), (1, 0, False), (0, 0, False)],
@@ -100,6 +101,7 @@ def test_a_load_that_refuses_leaves_the_question_behind(lake: Lake) -> None:
     assert (state.question.batches, state.question.refused) == (("1-1",), 1)
 
 
+@pytest.mark.long
 def test_of_an_answer_and_a_decision_elsewhere_the_first_stands(lake: Lake) -> None:
     send(lake, "a", 1, 1)
     question = questions(lake)

@@ -58,6 +58,7 @@ def names(lake: Lake) -> list[str]:
     return [row["file_name"].rpartition("/")[2] for row in ledger]
 
 
+@pytest.mark.long
 def test_what_was_put_there_is_landed_oldest_first_and_removed(lake: Lake) -> None:
     send(lake, "b.ndjson", lines([patient("p1")]), age=90)
     send(lake, "x/a.ndjson", lines([patient("p2")]), age=30)

@@ -221,6 +221,7 @@ def test_what_is_no_event_is_set_aside_and_the_rest_goes_on(lake: Lake) -> None:
     assert outbox.waiting(folder) == []
 
 
+@pytest.mark.long
 def test_no_patient_value_is_in_any_event(lake: Lake, hospital: Any) -> None:
     def fail() -> None:
         with running("run.load.north_ehr", lake.settings):

@@ -289,6 +289,7 @@ def test_what_was_known_at_a_time_is_what_references_meet_at_that_time(lake: Lak
     assert [row["reference_status"] for row in found] == ["dangling", "resolved"]
 
 
+@pytest.mark.long
 def test_what_is_recomputed_by_unit_may_not_ask_across_units(lake: Lake) -> None:
     own = lake.settings.home.parent / "config" / "sql" / "silver"
     own.mkdir(parents=True)

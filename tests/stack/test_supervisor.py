@@ -110,6 +110,7 @@ if pid := os.fork():
     until(lambda: not orphan.is_alive())
 
 
+@pytest.mark.long
 def test_a_part_that_keeps_dying_while_starting_ends_the_start_and_says_where_to_read(keep):
     keeper = keep([part("a"), part("b", DIES, check=lambda: "no answer")])
     until(lambda: keeper.result, seconds=20)

@@ -99,6 +99,7 @@ def test_a_table_that_many_open_first_is_created_once(tmp_path: Path) -> None:
     assert race((open_all, (tmp_path,)) for _ in range(6)) == [0] * 6
 
 
+@pytest.mark.long
 def test_work_on_a_snapshot_that_was_overtaken_is_refused_without_a_value(lake: Lake) -> None:
     first, second = lake.open(TABLE), lake.open(TABLE)
     told = some(lake, TABLE, [seen(1, content=CANARY)])

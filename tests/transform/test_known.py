@@ -242,6 +242,7 @@ def test_gold_is_made_of_what_was_known(lake: Lake) -> None:
     assert told == [(1, 60.0), (2, 80.0)]
 
 
+@pytest.mark.long
 def test_what_was_known_is_no_question_to_what_arrived(lake: Lake) -> None:
     take(lake, pulse("o1", day(2)))
     with (

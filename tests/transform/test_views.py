@@ -116,6 +116,7 @@ def test_a_column_takes_its_own_type_and_the_most_restrictive_class(lake: Lake) 
     assert (table.about, table.owner) == ("One row per type of an encounter.", "the ward")
 
 
+@pytest.mark.long
 def test_lineage_names_the_json_paths(lake: Lake) -> None:
     edges = trace_columns(lake.catalog.table("silver.stay"), lake.catalog)
     told = {
@@ -133,6 +134,7 @@ def test_lineage_names_the_json_paths(lake: Lake) -> None:
     assert not any(path == "$.type[*].coding[*]" for _, _, path, kind in told if kind == "DIRECT")
 
 
+@pytest.mark.long
 def test_a_changed_view_changes_what_identifies_its_models(lake: Lake, tmp_path: Path) -> None:
     before = lake.catalog.fingerprint(lake.catalog.table("silver.stay"))
     declare(tmp_path, STAYS | {"where": [{"path": "status = 'planned'"}]})
