@@ -182,10 +182,11 @@ class Inbox:
 
     def _remove_empty_folders(self) -> None:
         """Remove folders whose files were taken; not one that a sender has just made."""
-        now, settle = time.time(), self._feed.settle_seconds
         for folder, _, _ in os.walk(self._root, topdown=False):
             path = Path(folder)
             hidden = any(part.startswith(".") for part in path.relative_to(self._root).parts)
+            # asked anew for each: to remove a folder changes the one above
+            now, settle = time.time(), self._feed.settle_seconds
             if path != self._root and not hidden and _has_held(path, now, settle):
                 with suppress(OSError):
                     path.rmdir()
