@@ -29,6 +29,8 @@ COMPARED = (
     "gold.vital_sign_daily",
     "gold.ward_census_hourly",
 )
+# all but where a row's record stands: in which order files were delivered is the sender's
+ROWS = "select columns(c -> c[1] <> chr(95)) from {} order by all"
 PATIENTS = 20
 RIVER_SECONDS = 600
 
@@ -94,7 +96,7 @@ def contents(server: Server) -> dict[str, str]:
     told = server.shell(
         "docker compose exec -T airflow-scheduler sh -euc "
         f"'for t in {' '.join(COMPARED)}; do "
-        'lakehouse sql "select * from $t order by all" --format csv | sha256sum; done\''
+        f'lakehouse sql "{ROWS.format("$t")}" --format csv | sha256sum; done\''
     )
     return dict(zip(COMPARED, (line.split()[0] for line in told.splitlines()), strict=True))
 
@@ -112,10 +114,9 @@ def in_folder(folder: Path, *words: str, **more: str) -> bytes:
 
 def hashes(folder: Path, **more: str) -> dict[str, str]:
     """A hash over all rows of each compared table of a lake in a folder."""
-    query = "select * from {} order by all"
     return {
         name: hashlib.sha256(
-            in_folder(folder, "sql", query.format(name), "--format", "csv", **more)
+            in_folder(folder, "sql", ROWS.format(name), "--format", "csv", **more)
         ).hexdigest()
         for name in COMPARED
     }
