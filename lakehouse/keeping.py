@@ -10,8 +10,6 @@ from datetime import datetime
 from lakehouse.settings import Settings
 from lakehouse.verbs import Add
 
-_RELAY_SECONDS = 240.0
-
 
 def add_keeping_verbs(add: Add) -> None:
     """Declare the verbs."""
@@ -55,6 +53,7 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
     from lakehouse.govern.upkeep import care, store_lineage
     from lakehouse.lineage.emit import running
     from lakehouse.lineage.outbox import relay_of
+    from lakehouse.lineage.relay import TURN_SECONDS
     from lakehouse.storage.lake import open_lake
 
     lake = open_lake(settings, "govern")
@@ -68,7 +67,7 @@ def _govern(settings: Settings, _: argparse.Namespace) -> None:
     said = f"{stored.events} events stored, {stored.rebuilt} rebuilt from the tables' logs"
     sys.stdout.write(f"lineage: {said}\n")
     if relay := relay_of(settings):
-        sent = relay.deliver(_RELAY_SECONDS)
+        sent = relay.deliver(TURN_SECONDS)
         said = f"{sent.sent} events sent to the second reader, {sent.waiting} wait"
         sys.stdout.write(f"lineage: {said}\n")
 

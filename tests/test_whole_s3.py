@@ -2,21 +2,18 @@
 prove there."""
 
 import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lakehouse.settings import Settings, read_settings
-from lakehouse.stack import store
 from lakehouse.stack.places import Places
-from lakehouse.stack.ports import find
-from lakehouse.stack.supervisor import Supervisor
 from lakehouse.storage.lake import open_lake
 from lakehouse.transform import river
 from tests.guillotine import COMMITS, raise_guillotine
 from tests.processes import ended, race, run, start
+from tests.stack.conftest import store_alone
 from tests.test_whole import deliver_between, deliver_first, deliver_second
 from tests.workbench import NOW, contents, settings_at, without_empty
 
@@ -56,23 +53,10 @@ def told(settings: Settings) -> dict[str, str]:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home with a running store, whose lake these tests fill in their order."""
     folder = tmp_path_factory.mktemp("s3")
-    settings = read_settings({**on_s3(folder).environment, "LAKEHOUSE_S3_PORT": str(find())})
-    places = Places(settings.home)
-    places.prepare()
-    embedded = store.component(settings, store.resolve(settings))
-    assert embedded
-    supervisor = Supervisor(places, [(embedded,)])
-    thread = threading.Thread(target=supervisor.run)
-    thread.start()
-    try:
-        while "running" not in places.state.read_text():
-            thread.join(0.1)
-            assert thread.is_alive()
+    settings = on_s3(folder)
+    Places(settings.home).prepare()
+    with store_alone(settings):
         yield folder
-    finally:
-        supervisor.stop()
-        thread.join(60)
-        places.remove_sockets()
 
 
 @pytest.fixture(scope="module")

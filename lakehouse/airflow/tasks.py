@@ -43,7 +43,6 @@ QUESTION = "question"
 """What the configuration of a run that asks people names: the number of the question."""
 
 _LONGEST_SLEEP_SECONDS = 5.0
-_RELAY_SECONDS = 240.0
 # it tells of each array that it reads
 logging.getLogger("sqlglot").setLevel(logging.WARNING)
 
@@ -175,9 +174,10 @@ def relay() -> dict[str, int]:
     from dataclasses import asdict
 
     from lakehouse.lineage.outbox import relay_of
+    from lakehouse.lineage.relay import TURN_SECONDS
 
     found = relay_of(read_settings())
-    return asdict(found.deliver(_RELAY_SECONDS)) if found else {}
+    return asdict(found.deliver(TURN_SECONDS)) if found else {}
 
 
 def act() -> dict[str, int]:

@@ -35,6 +35,8 @@ from lakehouse.log import get_logger
 SUFFIX, _REFUSED = ".json", ".refused"
 _FOLDER, _PAUSE, _LOCK = "second", ".pause", ".lock"
 _PATH = "/api/v1/lineage"
+TURN_SECONDS = 240.0
+"""So long a turn of sending may take: the next one is due ten minutes after it began."""
 _TIMEOUT = urllib3.Timeout(connect=3, read=5)
 _LEAST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 300.0
 _LONGEST_ASKED_SECONDS = 600.0

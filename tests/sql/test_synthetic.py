@@ -241,9 +241,8 @@ def test_defects_wait_and_leave_with_what_repairs_them(lake: Lake) -> None:
     assert {name: broken for name, broken in others.items() if broken} == {}
 
 
-def test_who_came_back_is_who_the_story_says(lake: Lake) -> None:
-    if lake.export < 3:
-        pytest.skip("before the last export the story is not over")
+@pytest.mark.parametrize("lake", [3], indirect=True)
+def test_who_came_back_is_who_the_story_says_when_it_is_over(lake: Lake) -> None:
     told = found(lake, "select encounter_id, is_readmitted from gold.readmission")
     right = {
         f"{row['site']}/{row['encounter']}": row["is_readmitted_as_charted"]
