@@ -4,7 +4,7 @@ A feed's deliveries since a date are read again from the landed objects, or a ta
 its model. What is there already stays as it is; `policy.yml` says who may ask (the right to act).
 """
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param
 
 from lakehouse.airflow import assets, tasks
 from lakehouse.catalog.load import Catalog
@@ -35,4 +35,4 @@ with DAG(
     },
     default_args=tasks.DEFAULTS | {"owner": "data-platform"},
 ):
-    task(outlets=assets.sources(settings, catalog))(tasks.backfill)()
+    tasks.step(tasks.backfill, outlets=assets.sources(settings, catalog))()

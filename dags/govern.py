@@ -4,7 +4,7 @@ The page Upkeep says what that did. The lineage task also proves that no commit 
 rebuilds those that a kill took.
 """
 
-from airflow.sdk import DAG, CronTriggerTimetable, task
+from airflow.sdk import DAG, CronTriggerTimetable
 
 from lakehouse.airflow import tasks
 
@@ -19,4 +19,4 @@ with DAG(
     tags=["govern"],
     default_args=tasks.DEFAULTS | {"owner": "data-platform"},
 ):
-    task(task_id="lineage")(tasks.store_lineage)(task(tasks.maintain)())
+    tasks.step(tasks.store_lineage, task_id="lineage")(tasks.step(tasks.maintain)())

@@ -5,7 +5,7 @@ people are asked by a run of its own (approve.py); nothing behind it is loaded b
 """
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG
 
 from lakehouse.airflow import assets, documents, tasks
 from lakehouse.catalog.load import Catalog
@@ -26,11 +26,11 @@ for feed in catalog.feeds.values():
         tags=["ingest", "bronze", feed.source, "phi"],
         default_args=tasks.DEFAULTS | {"owner": feed.owner},
     ):
-        landed = task(tasks.land)(feed.name)
-        batches = task(tasks.plan)(feed.name)
+        landed = tasks.step(tasks.land)(feed.name)
+        batches = tasks.step(tasks.plan)(feed.name)
         landed >> batches
         if feed.most_refused is not None:
-            questions = task(tasks.judge)(feed.name)
+            questions = tasks.step(tasks.judge)(feed.name)
             landed >> questions >> batches
             TriggerDagRunOperator.partial(
                 task_id="ask",
@@ -40,10 +40,11 @@ for feed in catalog.feeds.values():
                 openlineage_inject_parent_info=False,
             ).expand_kwargs(questions)
         if feed.export:
-            task(tasks.pull)(feed.name) >> landed
+            tasks.step(tasks.pull)(feed.name) >> landed
         # batches of one feed go one after another: their order decides which version is current
-        task(
+        tasks.step(
+            tasks.load,
             inlets=[assets.table_asset(settings, "landing.ledger")],
             outlets=assets.loaded(settings, catalog, feed),
             max_active_tis_per_dagrun=1,
-        )(tasks.load).expand(batch=batches)
+        ).expand(batch=batches)

@@ -4,7 +4,7 @@ A run is asked for on the page Quarantine and carries its permit; `policy.yml` s
 shows who did it, its configuration what: a feed, and one place or one reason.
 """
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG
 
 from lakehouse.airflow import assets, tasks
 from lakehouse.catalog.acts import DAG as DAG_ID
@@ -25,4 +25,4 @@ with DAG(
     tags=["quarantine", "phi"],
     default_args=tasks.DEFAULTS | {"owner": "data-platform"},
 ):
-    task(outlets=assets.sources(settings, catalog))(tasks.act)()
+    tasks.step(tasks.act, outlets=assets.sources(settings, catalog))()

@@ -1,6 +1,6 @@
 """Silver and gold: one task a table, run when what it reads changes; unchanged ones cost little."""
 
-from airflow.sdk import DAG, AssetAny, TaskGroup, task
+from airflow.sdk import DAG, AssetAny, TaskGroup
 
 from lakehouse.airflow import assets, documents, tasks
 from lakehouse.catalog.load import Catalog
@@ -24,13 +24,14 @@ with DAG(
     built = {}
     for table in catalog.models():
         with groups[table.layer]:
-            built[table.name] = task(
+            built[table.name] = tasks.step(
+                tasks.build,
                 task_id=table.noun,
                 owner=table.owner,
                 doc_md=documents.describe_table(catalog, table),
                 inlets=assets.read_by(settings, catalog, table),
                 outlets=[assets.table_asset(settings, table.name)],
-            )(tasks.build)(table.name)
+            )(table.name)
         for read in catalog.stored_reads(table):
             if read.name in built:
                 built[read.name] >> built[table.name]

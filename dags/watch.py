@@ -3,7 +3,7 @@
 Where lineage has a second reader, what still waits for it is sent, too.
 """
 
-from airflow.sdk import DAG, CronTriggerTimetable, task
+from airflow.sdk import DAG, CronTriggerTimetable
 
 from lakehouse.airflow import notices, tasks
 from lakehouse.settings import read_settings
@@ -20,6 +20,6 @@ with DAG(
     default_args=tasks.DEFAULTS
     | {"owner": "data-platform", "on_failure_callback": notices.tell_change},
 ):
-    task(task_id="late")(tasks.watch)()
+    tasks.step(tasks.watch, task_id="late")()
     if read_settings().lineage_url:
-        task(tasks.relay)()
+        tasks.step(tasks.relay)()

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -143,11 +144,21 @@ class Settings:
 
     def _recorded(self) -> dict[str, Any]:
         path = self.home / "secrets" / "store.json"
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        try:
+            is_ = path.stat()
+        except FileNotFoundError:
+            return {}
+        return _record(path, (is_.st_ino, is_.st_mtime_ns, is_.st_size))
 
     def _layers(self, folder: str) -> tuple[Path, ...]:
         own = self.config / folder if self.config else None
         return (PROJECT / folder, own) if own and own.is_dir() else (PROJECT / folder,)
+
+
+@lru_cache(maxsize=4)
+def _record(path: Path, _: tuple[int, ...]) -> dict[str, Any]:
+    """What the stack wrote down; a DAG file with many tables asks for it with each of them."""
+    return dict(json.loads(path.read_text()))
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -1,30 +1,18 @@
 """What a process that others are forked from has ready: modules, and no thread of any engine."""
 
 import gc
-from importlib import import_module
-from pathlib import Path
-from pkgutil import walk_packages
 
-import pyarrow.dataset  # noqa: F401  deltalake asks for it when it writes
 import pytest  # noqa: F401
 
-import lakehouse
 import tests.guillotine
 import tests.workbench  # noqa: F401
-from lakehouse.catalog.load import Catalog
-from lakehouse.settings import PROJECT
+from lakehouse.settings import read_settings
 from lakehouse.storage import extensions
+from lakehouse.warm import warm
 
-CORE = ("catalog", "ingest", "transform", "govern", "storage", "lineage")
-
-# each forked process would import anew what its work needs, a third of a second
-for package in CORE:
-    place = Path(lakehouse.__path__[0], package)
-    for module in walk_packages([str(place)], f"lakehouse.{package}."):
-        import_module(module.name)
+# each forked process would load anew what its work needs, half a second
+warm(read_settings({}))
 # each engine of a forked process would hash the extension anew, another third
 extensions._checked.update(map(extensions._identity, extensions.find_extensions(with_http=True)))
-# and each lake would read all declarations anew
-Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
 # what is shared with a forked process stays so: its collector writes to no page of it
 gc.freeze()

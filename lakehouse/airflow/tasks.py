@@ -11,7 +11,7 @@ from contextlib import redirect_stderr
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from lakehouse.airflow.assets import table_asset
@@ -45,6 +45,15 @@ QUESTION = "question"
 _LONGEST_SLEEP_SECONDS = 5.0
 # it tells of each array that it reads
 logging.getLogger("sqlglot").setLevel(logging.WARNING)
+
+
+def step(work: Callable[..., Any], **arguments: Any) -> Callable[..., Any]:
+    """Return the task of a DAG that does `work`; `arguments` are those of Airflow's `task`.
+
+    What it returns is stored once. Airflow would store each of its items again by itself, which
+    takes a request to its server each.
+    """
+    return task(multiple_outputs=False, **arguments)(work)
 
 
 def pull(feed: str) -> dict[str, int]:

@@ -75,11 +75,20 @@ class Catalog:
         Raises SpecError naming the file and the cure.
         """
         roots, known = tuple(roots), read_feeds(feeds)
-        declared = _declared(roots, _digest(roots))
+        declared = _declared(roots, cls.digest(roots))
         refused = {feed.quarantine: _feed_quarantine(feed) for feed in known.values()}
         catalog = replace(declared, tables={**declared.tables, **refused}, feeds=known)
         catalog._validate()
         return catalog
+
+    @staticmethod
+    def digest(roots: Iterable[Path]) -> str:
+        """Return what changes when a file of a declaration does; feeds are not among them."""
+        digest = hashlib.sha256()
+        for path in filter(Path.is_file, _files(roots, "*.*", "*/*.*")):
+            content = path.read_bytes()
+            digest.update(f"{path} {len(content)} ".encode() + content)
+        return digest.hexdigest()
 
     def table(self, name: str) -> Table:
         """Return the table of that name; raises SpecError when nothing declares it."""
@@ -200,14 +209,6 @@ def _declared(roots: tuple[Path, ...], _: str) -> Catalog:
     if len(tables) < len(declared):
         raise SpecError("a table of the layer fhir is declared as .sql and as .json")
     return Catalog(columns, tables, {}, macros, codes)
-
-
-def _digest(roots: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256()
-    for path in filter(Path.is_file, _files(roots, "*.*", "*/*.*")):
-        content = path.read_bytes()
-        digest.update(f"{path} {len(content)} ".encode() + content)
-    return digest.hexdigest()
 
 
 def _refuse_unknown(table: Table, catalog: Catalog) -> None:

@@ -141,7 +141,7 @@ def address(settings: Settings) -> str:
 def _settings(settings: Settings) -> dict[str, str]:
     places = Places(settings.home)
     return {
-        "core__executor": "LocalExecutor",
+        "core__executor": "lakehouse.airflow.executor.WarmLocalExecutor",
         "core__parallelism": str(settings.slots),
         "core__dags_folder": str(PROJECT / "dags"),
         "core__plugins_folder": str(PROJECT / "plugins"),
