@@ -20,7 +20,7 @@ from lakehouse.datasets.synthetic.formats.hl7.segments import (
 from lakehouse.datasets.synthetic.formats.hl7.spool import Kept, Spool
 from lakehouse.datasets.synthetic.model import Person
 from lakehouse.datasets.synthetic.parts import Parts
-from lakehouse.datasets.synthetic.truth import MARK, Row, Truth
+from lakehouse.datasets.synthetic.truth import MARK, Truth
 
 STREAMS = ("ADT", "ORM", "ORU", "MDM")
 """What the site keeps apart: people, orders, results and notes."""
@@ -31,6 +31,7 @@ _LIMIT = 8 << 20
 _PARTS = 10_000
 _RESENT = 100
 _LATER = 5
+_BROKEN = b'{"defect"'
 # counters of draws, apart from those of messages
 _IS_BROKEN, _WHICH, _HOW = (1 << 32, 2 << 32, 3 << 32)
 
@@ -117,21 +118,19 @@ class Interface:
         return Sent(told, control, header.encode() + body + MARKED, told.at)
 
     def _row(self, person: Person, sent: Sent) -> bytes:
-        """What the truth says of a message, but for its file."""
+        """What the truth says of a message, but for its file; a defect comes first."""
         told = sent.message
-        return orjson.dumps(
-            {
-                "person": person.id,
-                "site": self._words.site.name,
-                "patient": told.patient,
-                "encounter": told.encounter or None,
-                "control_id": sent.control,
-                "type": told.event[:7],
-                "at": utc(sent.at),
-                "is_resend": sent.is_resend,
-                "defect": sent.defect,
-            }
-        )
+        row = {
+            "person": person.id,
+            "site": self._words.site.name,
+            "patient": told.patient,
+            "encounter": told.encounter or None,
+            "control_id": sent.control,
+            "type": told.event[:7],
+            "at": utc(sent.at),
+            "is_resend": sent.is_resend,
+        }
+        return orjson.dumps({"defect": sent.defect} | row if sent.defect else row)
 
     def _write(self, name: str, kept: Kept) -> None:
         file, data = self._files[name], kept.data
@@ -140,7 +139,7 @@ class Interface:
                 data = self._trailer() + self._header(kept.at // DAY) + data
             self._batch.n_messages += 1
         file.write(data.replace(b"\r", self._ends[name]))
-        self._tell(orjson.loads(kept.row), file.path)
+        self._tell(kept.row, file.path)
         if file.is_full:
             self._finish(name)
 
@@ -170,14 +169,14 @@ class Interface:
             self._batch = _Batch()
         file.turn()
 
-    def _tell(self, row: Row, path: str) -> None:
-        row["file"], kind = path, row.pop("defect")
-        self._truth.write("message", row)
-        if kind:
-            broken = {"kind": kind, "format": "hl7", "target": row["control_id"]}
-            self._truth.write(
-                "defect", broken | {name: row[name] for name in ("person", "site", "file", "at")}
-            )
+    def _tell(self, row: bytes, path: str) -> None:
+        if row.startswith(_BROKEN):
+            told = orjson.loads(row)
+            broken = {"kind": told.pop("defect"), "format": "hl7", "target": told["control_id"]}
+            broken |= {name: told[name] for name in ("person", "site", "at")}
+            self._truth.write("defect", broken | {"file": path})
+            row = orjson.dumps(told)
+        self._truth.write_dumped("message", row, {"file": path})
 
 
 def _break(streams: dict[str, list[Sent]], key: int) -> None:
