@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.cli import main, parser, verbs
 from lakehouse.settings import Settings
 from tests.workbench import (
     build_all,
@@ -134,3 +135,49 @@ def test_a_lake_that_nobody_named_is_asked_for(tmp_path: Path) -> None:
     done = subprocess.run(command, env=lost, capture_output=True, text=True, check=False)
     assert done.returncode == 10
     assert "hint: start the stack with `lakehouse up`" in done.stderr
+
+
+NEW = """
+from lakehouse.cli.verb import JSON, answer, verb, word
+
+@verb("greet", "Say good day.", word("name"), JSON)
+def greet(settings, told):
+    answer(told, {"name": told.name}, [f"good day, {told.name}"])
+"""
+
+
+def test_a_verb_is_added_by_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "greeting.py").write_text(NEW)
+    monkeypatch.setattr(verbs, "__path__", [*verbs.__path__, str(tmp_path)])
+    assert main(["greet", "world"]) == 0
+    assert main(["greet", "world", "--json"]) == 0
+    assert capsys.readouterr().out == 'good day, world\n{"name": "world"}\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("quarantine", False),
+        ("quarantine --json", True),
+        ("quarantine --json list", True),
+        ("quarantine list --json", True),
+        ("tables", False),
+        ("tables --json", True),
+        ("land north_ehr a.ndjson", False),
+    ],
+)
+def test_json_is_asked_for_before_an_action_or_behind_it(words: str, expected: bool) -> None:
+    assert parser().parse_args(words.split()).json is expected
+
+
+HEAVY = {"pyarrow", "duckdb", "deltalake", "structlog", "airflow", "sqlglot", "pydicom", "yaml"}
+
+
+def test_help_loads_no_library() -> None:
+    asked = "import sys; from lakehouse.cli import parser; parser(); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True
+    )
+    assert HEAVY & set(loaded.stdout.split()) == set()

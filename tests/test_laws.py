@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Table, Write
-from lakehouse.cli import _parser
+from lakehouse.cli import parser
 from lakehouse.settings import PROJECT
 from lakehouse.transform.columns import constant_columns
 
@@ -160,7 +160,7 @@ def is_parsers(action: argparse.Action) -> bool:
 
 def test_every_verb_and_option_is_documented() -> None:
     told = (PROJECT / "docs" / "cli.md").read_text()
-    (verbs,) = (a for a in _parser()._actions if a.choices and a.dest != "help")
+    (verbs,) = (a for a in parser()._actions if a.choices and a.dest != "help")
     for name, verb in dict(verbs.choices or {}).items():
         assert f"`lakehouse {name}" in told
         for action in verb._actions:

@@ -1,15 +1,12 @@
-"""What a command costs as a whole process, and how the figures are printed.
+"""What a command costs as a whole process, and how the figures are printed."""
 
-Imports nothing heavy: on Linux a child's peak begins at what its parent holds when it is made.
-"""
-
+import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,21 +30,31 @@ class Cost:
         return Cost(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak))
 
 
+_LAUNCH = """
+import json, os, sys, time
+begun = time.monotonic()
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+told = time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+with open(sys.argv[1], "w") as report:
+    json.dump((*told, os.waitstatus_to_exitcode(status)), report)
+"""
+"""Starts a command and tells its cost. On Linux a child's peak begins at the peak of whoever starts it,
+so that it is a small process of its own that does."""
+
+
 def cost_of(arguments: Sequence[str | Path], settings: Mapping[str, str] | None = None) -> Cost:
     """Run a command of this interpreter to its end; raises RuntimeError with what it said."""
     command = [sys.executable, *map(str, arguments)]
-    with tempfile.TemporaryFile() as said:
-        begun = time.monotonic()
-        child = subprocess.Popen(
-            command, cwd=PROJECT, env=os.environ | (settings or {}), stdout=said, stderr=said
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - begun
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
+    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile() as report:
+        launch = [sys.executable, "-I", "-S", "-c", _LAUNCH, report.name, *command]
+        environment = os.environ | (settings or {})
+        subprocess.run(launch, cwd=PROJECT, env=environment, stdout=said, stderr=said, check=True)
+        wall, cpu, peak, code = json.load(report)
+        if code:
             said.seek(0)
-            raise RuntimeError(f"{command}: {child.returncode}\n{said.read().decode()}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+            raise RuntimeError(f"{command}: {code}\n{said.read().decode()}")
+    return Cost(wall, cpu, peak)
 
 
 def aloud(*arguments: str | Path) -> None:

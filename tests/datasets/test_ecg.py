@@ -21,12 +21,20 @@ def record(path: Path) -> tuple[list[str], dict[str, tuple[int, ...]]]:
     they should be."""
     lines = path.read_text().splitlines()
     head, count = lines[0].split(), int(lines[0].split()[1])
-    data = path.with_suffix(".dat").read_bytes()
+    mark = b"HTEST: synthetic, no real person"
+    file = path.with_suffix(".dat").read_bytes()
+    assert file.startswith(mark)
+    data = file[len(mark) :]
     samples = struct.unpack(f"<{len(data) // 2}h", data)
     leads = {}
     for place, line in enumerate(lines[1 : count + 1]):
         file, form, gain, bits, zero, first, check, _, name = line.split()
-        assert (file, form, bits, zero) == (path.with_suffix(".dat").name, "16", "16", "0")
+        assert (file, form, bits, zero) == (
+            path.with_suffix(".dat").name,
+            f"16+{len(mark)}",
+            "16",
+            "0",
+        )
         assert 150 <= int(gain.removesuffix("/mV")) < 250
         leads[name] = samples[place::count]
         assert leads[name][0] == int(first)

@@ -2,14 +2,19 @@
 
 import gzip
 import json
+import re
+import statistics
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lakehouse.datasets.synthetic import Population, sites_of, write_hospital
 from lakehouse.datasets.synthetic.formats.fhir.vitals import SIGN_SUFFIXES
@@ -150,6 +155,31 @@ def test_every_id_is_in_the_truth(hospital: Path) -> None:
         if one["resourceType"] not in PLACES and known[site].isdisjoint(stems(one))
     ]
     assert strange == []
+
+
+@pytest.mark.long
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**40))
+def test_every_id_is_in_the_truth_whatever_the_seed(seed: int) -> None:
+    with TemporaryDirectory() as place:
+        test_every_id_is_in_the_truth(write(Path(place) / "out", "fhir", patients=9, seed=seed))
+
+
+SUBJECT = re.compile(rb'"reference":"Patient/([^"/]+)"')
+
+
+@pytest.mark.long
+def test_a_patient_has_as_much_as_a_patient_of_a_hospital(tmp_path: Path) -> None:
+    hospital = write(tmp_path / "out", "fhir", patients=84)
+    counts, sizes = Counter[str](), Counter[str]()
+    for site in SITES:
+        for line in lines(hospital / "fhir" / site / "1"):
+            # what somebody is meant by names them first
+            if found := SUBJECT.search(line):
+                counts[f"{site}/{found[1].decode()}"] += 1
+                sizes[f"{site}/{found[1].decode()}"] += len(line)
+    assert statistics.median(counts.values()) >= 60
+    assert statistics.median(sizes.values()) >= 100_000
 
 
 def references(value: Any) -> Iterator[str]:

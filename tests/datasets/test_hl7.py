@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -149,22 +150,38 @@ KNOWN = {
 }
 
 
-def test_every_id_is_in_the_truth(root: Path, messages: list[Message]) -> None:
-    known = {
-        (row["site"], row.get(name))
-        for stream, names in KNOWN.items()
-        for row in truth(root, stream)
-        for name in names
-    }
-    found = {
+def ids(messages: list[Message]) -> set[tuple[str, str]]:
+    return {
         (one.site, part.partition("^")[0])
         for one in messages
         for segment in one.segments
         for place in PLACES.get(segment[0], [])
         for part in "".join(segment[place : place + 1]).split("~")
     }
-    assert found - known == {(site, "") for site in ZONES}
+
+
+def known(root: Path) -> set[tuple[str, str]]:
+    return {
+        (row["site"], row.get(name))
+        for stream, names in KNOWN.items()
+        for row in truth(root, stream)
+        for name in names
+    }
+
+
+def test_every_id_is_in_the_truth(root: Path, messages: list[Message]) -> None:
+    found = ids(messages)
+    assert found - known(root) == {(site, "") for site in ZONES}
     assert len(found) > 3000
+
+
+@pytest.mark.long
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**40))
+def test_every_id_is_in_the_truth_whatever_the_seed(seed: int) -> None:
+    with TemporaryDirectory() as place:
+        root = write(Path(place) / "out", "hl7", patients=9, seed=seed, defects=0)
+        assert ids(list(received(root))) - known(root) <= {(site, "") for site in ZONES}
 
 
 def test_a_patient_is_who_the_site_believes_them_to_be(root: Path, messages: list[Message]) -> None:
@@ -222,6 +239,29 @@ def test_messages_are_numbered_in_the_order_in_which_they_are_written(
         key, number = (one.file, one.control[:-4]), (one.control, one.at)
         assert key not in last or (last[key][0] < number[0] and last[key][1] <= number[1])
         last[key] = number
+
+
+def test_a_feed_is_in_the_order_of_time_whoever_is_meant(
+    root: Path, messages: list[Message]
+) -> None:
+    again = Counter(
+        (row["file"], row["control_id"]) for row in truth(root, "message") if row["is_resend"]
+    )
+    last: dict[str, datetime] = {}
+    people: dict[str, set[str]] = defaultdict(set)
+    for one in messages:
+        if again[one.file, one.control]:
+            continue
+        stream = one.file.partition(".")[0]
+        assert last.get(stream, one.at) <= one.at
+        last[stream] = one.at
+        people[stream].add(one.field("PID", 3))
+    assert min(map(len, people.values())) > 20
+    told = [(row["site"], row["type"][:3], row["at"]) for row in truth(root, "message")]
+    by_stream = defaultdict(list)
+    for site, stream, at in told:
+        by_stream[site, stream].append(at)
+    assert all(times == sorted(times) for times in by_stream.values())
 
 
 def test_results_come_after_their_order_and_in_the_order_of_their_states(

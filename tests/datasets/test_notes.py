@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-from xml.etree import ElementTree as ET
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from lakehouse.datasets.synthetic import Population
 from lakehouse.datasets.synthetic.formats.notes import open_format
@@ -80,7 +80,7 @@ def shown(row: Row, text: str) -> str:
     if row["file"].endswith(".rtf"):
         return shown_by_rtf(text)
     if row["file"].endswith(".xml"):
-        return ET.fromstring(f'<a b="{text}"/>').get("b") or ""
+        return etree.fromstring(f'<a b="{text}"/>').get("b") or ""
     return text
 
 
@@ -227,7 +227,7 @@ def test_a_document_in_xml_is_a_c_cda_of_the_patient(hospital: Hospital) -> None
     for file, note in hospital.notes.items():
         if not file.endswith(".xml"):
             continue
-        root = ET.parse(hospital.folder / file).getroot()
+        root = etree.parse(hospital.folder / file).getroot()
         assert root.tag == "{urn:hl7-org:v3}ClinicalDocument"
         kind = phrases.KINDS[note["kind"]]
         templates = {found.get("root") for found in root.findall("c:templateId", CDA)}

@@ -1,13 +1,13 @@
-"""Wearables of the synthetic hospital: Apple Health XML and Open mHealth JSON, read by the standard library."""
+"""Wearables of the synthetic hospital: Apple Health XML and Open mHealth JSON, read by lxml and the standard library."""
 
 import json
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree as ET
 
 import pytest
+from lxml import etree
 
 from tests.datasets.hospital import write
 
@@ -34,7 +34,7 @@ def truth(root: Path, stream: str) -> list[dict]:
 def apple(path: Path) -> list[Point]:
     assert "<!-- HTEST: synthetic, no real person -->" in path.read_text()
     points = []
-    for record in ET.parse(path).getroot().iter("Record"):
+    for record in etree.parse(path).getroot().iter("Record"):
         assert record.get("sourceName") == path.stem
         times = [
             datetime.strptime(record.get(name), "%Y-%m-%d %H:%M:%S %z")
@@ -95,7 +95,7 @@ def test_nobody_is_named_and_a_birth_date_is_the_sites(root: Path, told: list) -
         assert registration["family"] not in text
         assert registration["mrn"] not in text
         if row["file"].endswith("xml"):
-            me = ET.fromstring(text.split("-->", 1)[1]).find("Me")
+            me = etree.fromstring(text.split("-->", 1)[1]).find("Me")
             assert date.fromisoformat(
                 me.get("HKCharacteristicTypeIdentifierDateOfBirth")
             ) == date.fromisoformat(registration["born"])

@@ -16,8 +16,7 @@ _QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 def command(peer: str, program: str, *arguments: str, memory: str = "1g") -> list[str]:
     """The command line of a program of a peer; skips the test where it is not installed as it should be."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "clinical-lakehouse" / peer
+    place = place_of(peer)
     java = shutil.which("java")
     if java is None:
         pytest.skip("Java is not here")
@@ -25,6 +24,12 @@ def command(peer: str, program: str, *arguments: str, memory: str = "1g") -> lis
         pytest.skip(f"the peer {peer} is not installed (`make peers` does it once)")
     path = f"{place / 'classes'}:{place / 'jars'}/*"
     return [java, f"-Xmx{memory}", *_QUICK_START, "-cp", path, program, *arguments]
+
+
+def place_of(peer: str) -> Path:
+    """Where a peer lies, if it does."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "clinical-lakehouse" / peer
 
 
 @contextmanager

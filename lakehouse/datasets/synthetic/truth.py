@@ -41,6 +41,11 @@ class Truth:
         found = self._streams.get(stream) or self._open(stream)
         found.write(orjson.dumps({**row, **_MARKED}, option=orjson.OPT_APPEND_NEWLINE))
 
+    def write_dumped(self, stream: str, row: bytes, more: Row) -> None:
+        """Append a row that is JSON already, and what is known of it only now."""
+        found = self._streams.get(stream) or self._open(stream)
+        found.write(row[:-1] + b"," + orjson.dumps({**more, **_MARKED})[1:] + b"\n")
+
     def add(self, person: Person) -> None:
         """All that the story says of a person."""
         self.write("person", _person(person))

@@ -1,8 +1,9 @@
 """Electrocardiograms: ten seconds of twelve leads, as WFDB records (format 16).
 
-One record an electrocardiography of the story, `<site>/<procedure id>.hea` and `.dat`: 250 samples
-a second, 150 to 250 units a millivolt. A beat is drawn from straight lines between points in whole
-numbers; how fast the heart beats is what the body's vital signs say in that minute.
+One record an electrocardiography of the story, `<site>/<procedure id>.hea` and `.dat`, where the
+mark stands before the samples: 250 a second, 150 to 250 units a millivolt. A beat is drawn from
+straight lines between points in whole numbers; how fast the heart beats is what the body's vital
+signs say in that minute.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ _FROM, _UNTIL, _LOW = 45, 200, 180
 _NOISE = 4
 _VARIANTS = 8
 _SLOWEST = 30
+# samples begin behind it, as the header says (header(5): format 16+32)
+_PROLOGUE = MARK.encode()
 
 
 class _Records:
@@ -69,7 +72,7 @@ class _Records:
         samples = _samples(rate, chance, is_ischaemic=is_ischaemic)
         # hearts differ in how many units a millivolt of theirs is
         gain = GAIN + (chance >> 32) % (GAIN // 2) - GAIN // 4
-        (folder / f"{one.id}.dat").write_bytes(_little_endian(samples))
+        (folder / f"{one.id}.dat").write_bytes(_PROLOGUE + _little_endian(samples))
         (folder / f"{one.id}.hea").write_text(_header(one, samples, gain), newline="\n")
         self._truth.write(
             "ecg",
@@ -101,12 +104,12 @@ def _little_endian(samples: array[int]) -> bytes:
 def _header(one: Procedure, samples: array[int], gain: int) -> str:
     """WFDB header: record line, a line a lead (checksum: 16 bits of the sum), and the mark."""
     begun = moment(one.start).strftime("%H:%M:%S %d/%m/%Y")
-    count = len(LEADS)
+    count, form = len(LEADS), f"16+{len(_PROLOGUE)}"
     lines = [f"{one.id} {count} {RATE} {RATE * SECONDS} {begun}"]
     for place, lead in enumerate(LEADS):
         total = sum(samples[place::count])
         check = (total + 32768) % 65536 - 32768
-        lines.append(f"{one.id}.dat 16 {gain}/mV 16 0 {samples[place]} {check} 0 {lead}")
+        lines.append(f"{one.id}.dat {form} {gain}/mV 16 0 {samples[place]} {check} 0 {lead}")
     return "\n".join([*lines, f"# {MARK}", "# Times are UTC.", ""])
 
 

@@ -1,11 +1,11 @@
 """HL7 v2.5.1 as the interfaces of a hospital keep it: ADT, ORM, ORU and MDM, a file of each per
 site.
 
-Every message has processing id T and a segment ZSY that says that nobody is meant. Messages of a
-person are in the order of time, people in that of their numbers. Sites of even number end
-segments of ADT and ORM with CR, of ORU and MDM with LF; the others the other way round. ORU comes
-in batches (FHS, BHS), one a person. Now and then a message arrives again as it was. What is sent
-after the third export is not there yet.
+Every message has processing id T and a segment ZSY that says that nobody is meant. Each stream of a
+site is in the order of time, whoever is meant: the files are written when everybody has been told.
+Sites of even number end segments of ADT and ORM with CR, of ORU and MDM with LF; the others the
+other way round. ORU comes in batches (FHS, BHS), one a day. Now and then a message arrives again as
+it was. What is sent after the third export is not there yet.
 """
 
 from collections.abc import Iterator
