@@ -9,11 +9,12 @@ import pyarrow.dataset  # noqa: F401  deltalake asks for it when it writes
 import pytest  # noqa: F401
 
 import lakehouse
-import tests.guillotine
-import tests.workbench  # noqa: F401
+import tests.guillotine  # noqa: F401
 from lakehouse.catalog.load import Catalog
 from lakehouse.settings import PROJECT
 from lakehouse.storage import extensions
+from lakehouse.transform.columns import trace_columns
+from tests.workbench import REACHED
 
 CORE = ("catalog", "ingest", "transform", "govern", "storage", "lineage")
 
@@ -24,7 +25,9 @@ for package in CORE:
         import_module(module.name)
 # each engine of a forked process would hash the extension anew, another third
 extensions._checked.update(map(extensions._identity, extensions.find_extensions(with_http=True)))
-# and each lake would read all declarations anew
-Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
+# and each lake would read all declarations anew, and each build where its columns come from
+declared = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
+for name in REACHED:
+    trace_columns(declared.table(name), declared)
 # what is shared with a forked process stays so: its collector writes to no page of it
 gc.freeze()
