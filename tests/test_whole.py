@@ -166,7 +166,8 @@ STEPS = [
     Step("build what changed", "changed", build_one),
     Step("take from the inbox", "north", land_north, RENAMES),
     Step("hand over", "holds", hand_over, RENAMES),
-    Step("news comes between", "all", take_all, COMMITS, deliver_between),
+    # before each commit: what stands after one stands before the next, and the first step dies at both
+    Step("news comes between", "all", take_all, COMMITS, deliver_between, every=2),
     # each table crosses the boundaries that one table does above
     Step("build all", "loaded", build_every, every=3),
     Step("build all that changed", "changed", build_every, every=3),
