@@ -23,7 +23,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Python keeps what it compiled: without that each process that imports Airflow takes two seconds longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test fast check fix bench lock peers $(PEERS) up down
+.PHONY: help setup demo test stack-tests long-tests fast check fix bench lock peers $(PEERS) up down
 
 help: ## show what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) \
@@ -61,11 +61,17 @@ test: setup ## run every check and every test, and say what was not proven; with
 	@mkdir -p $(dir $(UNPROVEN)) && : > $(UNPROVEN)
 	@$(MAKE) check
 	@$(MAKE) fast REPORT="--unproven=$(UNPROVEN)"
-	@$(BIN)/python -m pytest tests/stack -m "stack or peer or long" --unproven=$(UNPROVEN)
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --ignore tests/stack -m "stack or peer or long" \
-	  --unproven=$(UNPROVEN)
+	@$(MAKE) --jobs 2 --output-sync stack-tests long-tests
 	@if [ -s $(UNPROVEN) ]; then echo "what was not proven here, by the number of tests that were skipped:"; \
 	  sort $(UNPROVEN) | uniq -c | sort -rn; else echo "nothing was skipped"; fi
+
+# Side by side: the stack's tests wait most of their time, and nobody else may start a stack meanwhile.
+stack-tests: setup
+	@$(BIN)/python -m pytest tests/stack -m "stack or peer or long" --unproven=$(UNPROVEN)
+
+long-tests: setup
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --ignore tests/stack -m "stack or peer or long" \
+	  --unproven=$(UNPROVEN)
 
 fast: setup ## run the quick tests: no server, no kill, no race, none above half a second of CPU
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/test_laws.py -m "not stack and not peer and not long" $(REPORT)

@@ -166,7 +166,9 @@ STEPS = [
     Step("build what changed", "changed", build_one),
     Step("take from the inbox", "north", land_north, RENAMES),
     Step("hand over", "holds", hand_over, RENAMES),
-    Step("news comes between", "all", take_all, COMMITS, deliver_between),
+    # after each commit, which leaves what stands before the next but for an inbox that is not cleared
+    # yet; the first step dies at both
+    Step("news comes between", "all", take_all, COMMITS, deliver_between, every=2),
     # each table crosses the boundaries that one table does above
     Step("build all", "loaded", build_every, every=3),
     Step("build all that changed", "changed", build_every, every=3),
@@ -190,7 +192,7 @@ def test_killed_at_any_boundary_and_run_again_it_ends_the_same(
     expected = told(whole, ordered=not step.between)
     boundaries = int((whole / "crossed").read_text())
     assert boundaries >= 4
-    for falls_at in range(1, boundaries + 1, step.every):
+    for falls_at in range(step.every, boundaries + 1, step.every):
         root = tmp_path / str(falls_at)
         shutil.copytree(base / step.begins, root)
         assert run(killed_at, root, step.work, step.boundaries, falls_at) == -9

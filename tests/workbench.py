@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from lakehouse.govern.maintain import stored_names
+from lakehouse.govern.maintain import stored_tables
 from lakehouse.ingest.landing import land
 from lakehouse.ingest.load import Loaded, load, pending
 from lakehouse.settings import Settings, read_settings
@@ -145,10 +145,10 @@ def rows(lake: Lake, name: str, *, envelope: bool = False) -> list[dict[str, Any
 def contents(lake: Lake, *, envelope: bool = False, layers: tuple[str, ...] = ()) -> dict[str, str]:
     """The hash of each table's rows; lineage, which tells of runs, is left out."""
     found = {}
-    for name in stored_names(lake):
+    for stored in stored_tables(lake):
+        name = stored.table.name
         if name.startswith("lineage.") or (layers and name.split(".")[0] not in layers):
             continue
-        stored = lake.open(name)
         columns = [c for c in stored.table.columns if envelope or not c.startswith("_")]
         # from the files, where there are any: quicker, and by nothing of ours
         in_folder = lake.credentials is None

@@ -12,7 +12,7 @@ from typing import Any
 
 from lakehouse.catalog.spec import BROKE
 from lakehouse.errors import QualityError, StoreError
-from lakehouse.govern.maintain import stored_names
+from lakehouse.govern.maintain import stored_tables
 from lakehouse.lineage import collect, outbox
 from lakehouse.lineage.told import keep_events
 from lakehouse.log import get_logger
@@ -79,9 +79,12 @@ def following(lake: Lake) -> Iterator[None]:
 
 def follow_all(lake: Lake) -> int:
     """Follow every stored table; how many there are."""
-    names = stored_names(lake)
-    follow(lake, names)
-    return len(names)
+    state = open_state(lake.settings)
+    number = 0
+    for stored in stored_tables(lake):
+        _follow(lake, state, stored)
+        number += 1
+    return number
 
 
 def rebuild(lake: Lake) -> int:

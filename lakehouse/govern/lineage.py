@@ -15,8 +15,8 @@ import pyarrow as pa
 from openlineage.client.event_v2 import RunState
 from openlineage.client.uuid import generate_new_uuid
 
-from lakehouse.catalog.spec import Write
 from lakehouse.errors import QualityError, StoreError
+from lakehouse.govern.maintain import stored_tables
 from lakehouse.lineage import collect, outbox
 from lakehouse.lineage.emit import emit
 from lakehouse.lineage.events import run_event
@@ -83,7 +83,7 @@ def missing(lake: Lake, before: datetime | None = None) -> list[Commit]:
     mine = collect.current_run()[0]
     return [
         commit
-        for stored in _tables(lake)
+        for stored in stored_tables(lake)
         for commit in stored.history()
         if _brings_rows(commit)
         and (commit.table, commit.version) not in told
@@ -195,13 +195,6 @@ def _clear(read: Mapping[Path, _Told | None]) -> int:
     for path in read.keys() - set(refused):
         path.unlink(missing_ok=True)
     return len(refused)
-
-
-def _tables(lake: Lake) -> Iterator[Stored]:
-    for table in lake.catalog.tables.values():
-        names = [] if table.write is Write.VIEW else [table.name]
-        names += [table.quarantine().name] if table.is_model else []
-        yield from filter(None, map(lake.find, names))
 
 
 def _brings_rows(commit: Commit) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from lakehouse.catalog.spec import Write
 from lakehouse.log import get_logger
 from lakehouse.storage.commit import Conflict
-from lakehouse.storage.lake import Lake
+from lakehouse.storage.lake import Lake, Stored
 
 _SMALL_FILES = 8
 
@@ -38,20 +38,29 @@ def maintain(lake: Lake) -> Iterator[Cared]:
             yield Cared(name, is_left_alone=True)
 
 
-def stored_names(lake: Lake) -> list[str]:
-    """The names of all tables that exist, quarantines of built tables among them."""
+def stored_tables(lake: Lake) -> Iterator[Stored]:
+    """All tables that exist, each opened once, quarantines of built tables among them."""
     declared = [table for table in lake.catalog.tables.values() if table.write is not Write.VIEW]
     names = [table.name for table in declared]
     names += [table.quarantine().name for table in declared if table.is_model]
-    return [name for name in names if lake.find(name)]
+    return filter(None, map(lake.find, names))
+
+
+def stored_names(lake: Lake) -> list[str]:
+    """The names of these."""
+    return [stored.table.name for stored in stored_tables(lake)]
 
 
 def care_for(lake: Lake, name: str) -> Cared:
     """Compact, vacuum and checkpoint one table, as far as that is due."""
-    crowded = len(lake.open(name).files()) > _SMALL_FILES
-    joined = lake.open(name).compact() if crowded else 0
-    gone = lake.open(name).vacuum(timedelta(days=lake.settings.keep_days))
-    lake.open(name).checkpoint()
+    stored = lake.open(name)
+    joined = stored.compact() if len(stored.files()) > _SMALL_FILES else 0
+    if joined:
+        stored = lake.open(name)
+    gone = stored.vacuum(timedelta(days=lake.settings.keep_days))
+    if gone:
+        stored = lake.open(name)
+    stored.checkpoint()
     if joined or gone:
         log.info("cared for", table=name, files=joined, count=gone)
     return Cared(name, joined, gone)

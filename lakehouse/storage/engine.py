@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Engine(Session):
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
         self._catalog, self._url = lake.catalog, lake.url
         self._shown: set[str] = set()
+        self._undefined = {name.lower(): made for name, made in lake.catalog.macros.items()}
         extensions = find_extensions(with_http=lake.credentials is not None)
         is_checked = are_checked(lake.settings.home, extensions)
         super().__init__(lake.settings, threads=threads, allow_unsigned=is_checked)
@@ -138,6 +139,7 @@ class Engine(Session):
         )
         words = {str(word) for word in known.column(0).to_pylist()}
         words |= {*LAYERS, *(table.noun for table in self._catalog.tables.values())}
+        words |= self._catalog.macros.keys()
         asked = {word.lower() for word in _WORD.findall(sql)} - words
         return _WORD.sub(lambda found: "…" if found[0].lower() in asked else found[0], message)
 
@@ -147,13 +149,22 @@ class Engine(Session):
         casts = ", ".join(f"null::{columns[c].type} as {c}" for c in table.columns)
         return f"select {casts} where false"
 
+    def _run(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
+        self._define_named(sql)
+        return super()._run(sql, values)
+
+    def _define_named(self, sql: str) -> None:
+        """Make the macros that a statement names, before them those that they name: to make all
+        takes longer than all else that makes an engine."""
+        for name in self._undefined.keys() & set(_WORD.findall(sql.lower())):
+            if macro := self._undefined.pop(name, None):
+                self.execute(macro)
+
     def _prepare(self, credentials: Credentials | None) -> None:
         if credentials:
             self._grant(credentials)
         for layer in (*LAYERS, WORK):
             self.execute(f"create schema {layer}")
-        for macro in self._catalog.macros.values():
-            self.execute(macro)
         self._load_codes()
         self._lock()
 

@@ -79,18 +79,21 @@ class Session:
     def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> None:
         """Run a statement for its effect."""
         with clean_errors():
-            self._db.execute(sql, values or None)
+            self._run(sql, values)
 
     def table(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
         """All rows of a query."""
         with clean_errors():
-            return self._db.execute(sql, values or None).to_arrow_table()
+            return self._run(sql, values).to_arrow_table()
 
     def stream(self, sql: str) -> pa.RecordBatchReader:
         """The rows of a query as they are made; the engine runs nothing else meanwhile."""
         with clean_errors():
-            made = self._db.execute(sql).to_arrow_reader(_BATCH_ROWS)
+            made = self._run(sql).to_arrow_reader(_BATCH_ROWS)
         return pa.RecordBatchReader.from_batches(made.schema, _cleaned(made))
+
+    def _run(self, sql: str, values: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+        return self._db.execute(sql, values or None)
 
     def parse(self, sql: str) -> None:
         """Raise SpecError for what is not SQL, with what is wrong and where."""

@@ -279,7 +279,7 @@ def test_batches_are_loaded_in_the_order_of_the_ledger(tmp_path: Path) -> None:
     assert pending(lake, small) == []
 
 
-@pytest.mark.parametrize("number", [500, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", [200, pytest.param(10_000, marks=pytest.mark.long)])
 def test_many_small_files_are_one_claim_and_a_few_batches(lake: Lake, number: int) -> None:
     folder = lake.settings.inbox / "north_ehr" / "many"
     folder.mkdir(parents=True)

@@ -1,6 +1,5 @@
 """The models over public synthetic exports: sensible rows, no surprises, fast enough."""
 
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 

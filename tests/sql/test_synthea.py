@@ -20,7 +20,6 @@ from tests.workbench import build_all, drop, ingest, lake_at
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("synthea")]
 
-PATIENTS = 10
 FEED = """
 [feed.north_ehr]
 about = "A population"
@@ -30,7 +29,8 @@ zone = "{zone}"
 owner = "tests"
 settle = "0 seconds"
 """
-POPULATIONS = [(1, "UTC"), (2, "UTC"), (3, "America/New_York")]
+POPULATIONS = [(1, "UTC", 20), (3, "America/New_York", 10)]
+"""Seed, zone and size. Synthea takes longer to start than to tell of ten patients."""
 
 CLASSES = (
     "map {'ambulatory': 'AMB', 'outpatient': 'AMB', 'urgentcare': 'AMB', 'wellness': 'AMB', 'inpatient': 'IMP', \
@@ -130,9 +130,9 @@ class Population:
 def population(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Population]:
-    seed, zone = request.param
+    seed, zone, size = request.param
     folder = tmp_path_factory.mktemp("synthea")
-    made = generate(folder / "made", seed, zone)
+    made = generate(folder / "made", seed, zone, size)
     (folder / "config").mkdir()
     (folder / "config" / "feeds.toml").write_text(FEED.format(zone=zone))
     lake = lake_at(folder, LAKEHOUSE_MEMORY="2GiB")
@@ -159,7 +159,7 @@ def population(
         yield Population(db, made / "fhir")
 
 
-def generate(folder: Path, seed: int, zone: str) -> Path:
+def generate(folder: Path, seed: int, zone: str, size: int) -> Path:
     """The same population for the same seed, in both forms."""
     told = {
         "exporter.baseDirectory": folder,
@@ -172,7 +172,7 @@ def generate(folder: Path, seed: int, zone: str) -> Path:
         "generate.thread_pool_size": "1",
     }
     options = [part for name, value in told.items() for part in (f"--{name}", str(value))]
-    place = ["-s", seed, "-cs", seed, "-r", 20261101, "-p", PATIENTS]
+    place = ["-s", seed, "-cs", seed, "-r", 20261101, "-p", size]
     subprocess.run(
         command("synthea", "App", *map(str, place), *options, "Massachusetts"),
         env=os.environ | {"TZ": zone},
