@@ -82,10 +82,10 @@ def _quarantine_verb(parser: argparse.ArgumentParser) -> None:
     ):
         act = actions.add_parser(name, help=about)
         act.set_defaults(verb=_act, act=name)
-        act.add_argument("feed", metavar="FEED")
+        act.add_argument("name", metavar="FEED|TABLE")
         act.add_argument("--reason", help=_REASON_HELP)
         act.add_argument("--why", required=True, help="one of the list in docs/cli.md")
-        act.add_argument("--all", action="store_true", help="everything of the feed")
+        act.add_argument("--all", action="store_true", help="everything of it")
         _place_options(act, required=False)
 
 
@@ -240,21 +240,24 @@ def _show(settings: Settings, told: argparse.Namespace) -> None:
 
 def _act(settings: Settings, told: argparse.Namespace) -> None:
     from lakehouse.govern.follow import follow_written
-    from lakehouse.ingest.replay import Act, Which, apply, enter
+    from lakehouse.ingest.replay import Act, Which
     from lakehouse.lineage.emit import running
     from lakehouse.storage.lake import open_lake
+    from lakehouse.transform.backfill import role_for
+    from lakehouse.transform.refused import act_on
 
     which = Which(told.reason, told.delivery, told.line)
     if which == Which() and not told.all:
         raise SpecError("which records?", hint="--delivery N --line N, --reason TEXT or --all")
-    lake = open_lake(settings, "ingest")
-    with running(f"run.{told.act}.{told.feed}", settings):
-        enter(lake, Act(told.feed, told.act, getpass.getuser(), told.why, which))
-        done = apply(lake, lake.catalog.feeds[told.feed])
+    feed, table = (None, told.name) if "." in told.name else (told.name, None)
+    act = Act(feed, told.act, getpass.getuser(), told.why, which, table=table)
+    lake = open_lake(settings, role_for(told.name))
+    with running(f"run.{told.act}.{told.name}", settings):
+        done = act_on(lake, act)
         follow_written(lake)
+    more = "" if table else f", {done.loaded} rows came to bronze"
     sys.stdout.write(
-        f"{told.feed}: {done.places} taken up, {done.left} left the quarantine, "
-        f"{done.loaded} rows came to bronze\n"
+        f"{told.name}: {done.places} taken up, {done.left} left the quarantine{more}\n"
     )
 
 
