@@ -24,13 +24,19 @@ with DAG(
     is_paused_upon_creation=False,
     tags=["backfill", "phi"],
     params={
-        "name": Param(names[0], enum=names, title="Feed or table"),
+        "name": Param(
+            type="string",
+            enum=names,
+            title="Feed or table",
+            description="What a feed delivered is loaded again; a table is built anew, whole.",
+        ),
         "since": Param(
             None,
             type=["null", "string"],
             format="date",
             title="Since",
-            description="Of a feed: what was received since this day there. Of a table: empty.",
+            description="For a feed: what was received since this day began there. For a table: "
+            "leave it empty.",
         ),
     },
     default_args=tasks.DEFAULTS | {"owner": "data-platform"},

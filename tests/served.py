@@ -1,4 +1,4 @@
-"""A real Airflow for tests: API server and scheduler over a database of its own, on loopback, with
+"""A real Airflow for tests: API server, scheduler and what else is asked for over a database of its own, on loopback, with
 people whose roles a test names."""
 
 import json
@@ -11,18 +11,25 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 from lakehouse.settings import PROJECT, Settings
+from lakehouse.stack import postgres
+from lakehouse.stack.places import Places
 from lakehouse.stack.ports import find
 
 WAIT_SECONDS = 300
-API, SCHEDULER = "api-server", "scheduler"
-_COMMANDS = {API: ("--workers", "1"), SCHEDULER: ("--skip-serve-logs",)}
+API, SCHEDULER, TRIGGERER = "api-server", "scheduler", "triggerer"
+_COMMANDS = {
+    API: ("--workers", "1"),
+    SCHEDULER: ("--skip-serve-logs",),
+    TRIGGERER: ("--skip-serve-logs",),
+}
 _AIRFLOW = (sys.executable, "-m", "airflow")
 
 
@@ -123,6 +130,16 @@ class Served:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
 
+    @contextmanager
+    def standing_still(self, part: str) -> Iterator[None]:
+        """Let the process of a part stand still, but not the tasks that it runs."""
+        process = self.parts[part]
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+
     def is_up(self) -> bool:
         """Whether it answers; fails where a part has ended."""
         assert all(part.poll() is None for part in self.parts.values())
@@ -133,24 +150,55 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, settings: Settings, users: Mapping[str, str]) -> Iterator[Served]:
-    """An Airflow whose home is `folder`, and whose users have these roles of its own."""
+def serving(
+    folder: Path,
+    settings: Settings,
+    users: Mapping[str, str],
+    parts: Sequence[str] = (API, SCHEDULER),
+    **more: str,
+) -> Iterator[Served]:
+    """An Airflow whose home is `folder`, and whose users have these roles of its own; `more` are
+    settings of it, as `core__auth_manager`."""
     folder.mkdir()
     port = find()
     passwords = {name: secrets.token_urlsafe(12) for name in users}
     (folder / "passwords.json").write_text(json.dumps(passwords))
     given = _environment(folder, settings, users, port)
-    for words in (("db", "migrate"), ("dags", "reserialize")):
-        subprocess.run((*_AIRFLOW, *words), env=given, capture_output=True, check=True)
+    own = replace(settings, home=folder / "database")
+    Places(own.home).prepare()
+    stored = {
+        f"database__sql_alchemy_conn{kind}": postgres.connection(Places(own.home), driver)
+        for kind, driver in (("", "psycopg2"), ("_async", "asyncpg"))
+    }
+    given |= {f"AIRFLOW__{name.upper()}": value for name, value in (stored | more).items()}
     running = Served(f"http://127.0.0.1:{port}", settings, passwords, folder, given)
+    with _storing(own, running):
+        for words in (("db", "migrate"), ("dags", "reserialize")):
+            subprocess.run((*_AIRFLOW, *words), env=given, capture_output=True, check=True)
+        try:
+            for part in parts:
+                running.start(part)
+            running.until(running.is_up)
+            yield running
+        finally:
+            for part in list(running.parts):
+                running.kill(part)
+
+
+@contextmanager
+def _storing(settings: Settings, running: Served) -> Iterator[None]:
+    """Airflow's database, the one that the embedded stack has: several parts write to it."""
+    server = postgres.component(settings)
+    server.prepare()
+    process = subprocess.Popen(server.arguments, env=dict(server.environment), stderr=DEVNULL)
     try:
-        for part in _COMMANDS:
-            running.start(part)
-        running.until(running.is_up)
-        yield running
+        running.until(lambda: not server.check())
+        server.settle()
+        yield
     finally:
-        for part in list(running.parts):
-            running.kill(part)
+        process.send_signal(server.stop_signal)
+        process.wait(60)
+        Places(settings.home).remove_sockets()
 
 
 def _environment(
@@ -171,7 +219,6 @@ def _environment(
         "core__execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
         f"core__{manager}_users": ",".join(f"{name}:{role}" for name, role in users.items()),
         f"core__{manager}_passwords_file": str(folder / "passwords.json"),
-        "database__sql_alchemy_conn": f"sqlite:///{folder / 'airflow.db'}",
         "scheduler__scheduler_idle_sleep_time": "0.2",
         "scheduler__orphaned_tasks_check_interval": "5",
         "api__host": "127.0.0.1",

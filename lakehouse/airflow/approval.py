@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.execution_time.hitl import upsert_hitl_detail as put_question
 
 from lakehouse.airflow.notices import Notice, tell
 from lakehouse.airflow.rights import require_right
 from lakehouse.airflow.tasks import DEFAULTS, QUESTION, on_lake
+from lakehouse.airflow.triggers import NEVER_PUT, AnswerTrigger
 from lakehouse.catalog.policy import ACT
-from lakehouse.errors import SpecError
+from lakehouse.errors import PolicyError, SpecError
 from lakehouse.settings import read_settings
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ class Approval(HITLOperator):
     """Asks whether batches in doubt are loaded or left out, and writes down what was answered and
     by whom, as the command line does.
 
-    It waits without a slot. Where somebody has decided in the meantime it changes nothing.
+    It waits without a slot. An answer is taken once, whatever is killed before it was written down.
+    Where somebody has decided elsewhere in the meantime it ends and changes nothing.
     """
 
     def __init__(self, *, feed: str, **more: Any) -> None:
@@ -41,43 +44,71 @@ class Approval(HITLOperator):
     def execute(self, context: Any) -> Any:
         """Put the question, or end where nothing of it is open. Raises SpecError for a run that
         names no question of this feed."""
-        question = on_lake("ingest", lambda lake: self._find_open(lake, context))
+        question, people = self._find(context)
         if not question:
-            self.log.info("nothing of this question is open")
-            return None
-        self.subject, self.body = _subject(question), _body(question)
+            return self._end(0, people)
         if context["ti"].try_number == 1:
-            link = self.generate_link_to_ui_from_context(context=context)
-            tell(Notice(f"An answer is needed: {self.subject}", self.body, link), context)
-        return super().execute(context)
+            self._ask(question, context)
+        # at a later try the question stands, perhaps with an answer: putting it would drop that
+        return self._wait(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Write the answer down. Raises PolicyError where policy.yml does not let that person
         answer; the question is put again then."""
+        question, people = self._find(context)
+        if not question:
+            return self._end(0, people)
+        if event == NEVER_PUT:
+            self._ask(question, context)
+        if "chosen_options" not in event:
+            return self._wait(context)
         told = super().execute_complete(context, event)
         person = (told["responded_by_user"] or {}).get("name", "")
         (chosen,) = told["chosen_options"]
-        require_right(read_settings(), person, ACT)
+        try:
+            require_right(read_settings(), person, ACT)
+        except PolicyError:
+            self._put(question, context)
+            raise
+        return self._end(self._decide(question, chosen == LOAD, person), [person])
 
+    def _decide(self, question: list["Question"], is_accepted: bool, person: str) -> int:
         def work(lake: "Lake") -> int:
             from lakehouse.ingest.questions import Answer, answer
 
-            question = self._find_open(lake, context)
-            given = Answer(chosen == LOAD, _REASON, person)
-            return len(answer(lake, question, given)) if question else 0
+            return len(answer(lake, question, Answer(is_accepted, _REASON, person)))
 
-        return {"decided": on_lake("ingest", work)}
+        return on_lake("ingest", work)
 
-    def _find_open(self, lake: "Lake", context: Any) -> list["Question"]:
-        from lakehouse.ingest.questions import asked, still_open
+    def _ask(self, question: list["Question"], context: Any) -> None:
+        self._put(question, context)
+        link = self.generate_link_to_ui_from_context(context=context)
+        tell(Notice(f"An answer is needed: {self.subject}", str(self.body), link), context)
 
-        number = (context["dag_run"].conf or {}).get(QUESTION)
-        if number not in [one.number for one in asked(lake, self.feed)]:
-            raise SpecError(
-                f"{self.feed}: no such question was ever put",
-                hint=f"the DAG ingest__{self.feed} asks by itself",
-            )
-        return [one for one in still_open(lake, self.feed) if one.number == number]
+    def _put(self, question: list["Question"], context: Any) -> None:
+        """Put the question under Required Actions, without the answer that it may have had."""
+        self.subject, self.body = _subject(question), _body(question)
+        told: dict[str, Any] = {"options": self.options, "params": {}}
+        put_question(context["ti"].id, subject=self.subject, body=self.body, **told)
+
+    def _wait(self, context: Any) -> None:
+        number, instance = context["dag_run"].conf[QUESTION], context["ti"]
+        trigger = AnswerTrigger(self.feed, number, str(instance.id))
+        self.defer(trigger=trigger, method_name="execute_complete")
+
+    def _end(self, count: int, people: list[str]) -> dict[str, Any]:
+        self.log.info("nothing of this question is open; decided by %s", ", ".join(people))
+        return {"decided": count, "by": people}
+
+    def _find(self, context: Any) -> tuple[list["Question"], list[str]]:
+        number: Any = (context["dag_run"].conf or {}).get(QUESTION)
+
+        def work(lake: "Lake") -> tuple[list["Question"], list[str]]:
+            from lakehouse.ingest.waiting import find_open
+
+            return find_open(lake, lake.catalog.feeds[self.feed], number)
+
+        return on_lake("ingest", work)
 
 
 def _subject(question: list["Question"]) -> str:

@@ -67,21 +67,15 @@ def wire() -> "Wiring":
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import Depends
 
+    from lakehouse.airflow.groups import groups_of
     from lakehouse.airflow.permit import page_secret
     from lakehouse.pages.wiring import Person, Wiring
     from lakehouse.settings import read_settings
 
     async def require_person(user: Any = Depends(get_user)) -> Person:  # noqa: B008 (so it is told)
-        return Person(user.get_name(), _groups(user), user)
+        return Person(user.get_name(), groups_of(user), user)
 
     return Wiring(read_settings(), require_person, next_runs, trigger, look, page_secret())
-
-
-def _groups(user: Any) -> tuple[str, ...]:
-    """A person's roles in Airflow, as its auth managers tell them: FAB has several, Simple one."""
-    names = [str(getattr(role, "name", role)) for role in getattr(user, "roles", None) or ()]
-    own = getattr(user, "role", None)
-    return tuple([*names, str(own)] if own else names)
 
 
 def next_runs(dag_ids: Iterable[str]) -> dict[str, str]:

@@ -190,26 +190,30 @@ def relay() -> dict[str, int]:
 
 
 def act() -> dict[str, int]:
-    """Apply what a person decided about refused records; how many places were taken up, how many
-    left the quarantine, and the rows that came to bronze.
+    """Apply what a person decided about refused records of a feed, or rows of a built table; how
+    many places were taken up, how many left the quarantine, and the rows that came to bronze.
 
     Raises PolicyError for a run that was not asked for on the lake's pages.
     """
+    from lakehouse.airflow.permit import require_permit
+
+    run = get_current_context()["dag_run"]
+    person, run_id = run.triggering_user_name or "", run.run_id
+    told = require_permit(run.conf or {}, run_id, person)
+
+    table = told.get("table")
 
     def work(lake: "Lake") -> dict[str, int]:
         from dataclasses import asdict
 
-        from lakehouse.airflow.permit import require_permit
-        from lakehouse.ingest.replay import Act, Which, apply, enter
+        from lakehouse.ingest.replay import Act, Which
+        from lakehouse.transform.refused import act_on
 
-        run = get_current_context()["dag_run"]
-        person = run.triggering_user_name or ""
-        told = require_permit(run.conf or {}, run.run_id, person)
         which = Which(told["reason"], told["sequence"], told["line"])
-        enter(lake, Act(told["feed"], told["act"], person, told["why"], which, run.run_id))
-        return asdict(apply(lake, lake.catalog.feeds[told["feed"]]))
+        act = Act(told["feed"], told["act"], person, told["why"], which, run_id, table)
+        return asdict(act_on(lake, act))
 
-    return on_lake("ingest", work)
+    return on_lake("govern" if table else "ingest", work)
 
 
 def backfill() -> dict[str, int]:

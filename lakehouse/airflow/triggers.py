@@ -1,24 +1,37 @@
-"""What wakes a DAG from outside: files that arrive in an inbox, or in the store for one."""
+"""What wakes a DAG or a task from outside: files that arrive in an inbox, or in the store for one,
+and what people answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from http import HTTPStatus
 from math import inf
 from typing import Any
+from uuid import UUID
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 
+from lakehouse.answers.feeds import is_answered
 from lakehouse.catalog.feeds import read_feeds
 from lakehouse.errors import LakehouseError
 from lakehouse.ingest.receivers import store
 from lakehouse.ingest.receivers.inbox import waiting
 from lakehouse.log import get_logger
 from lakehouse.settings import read_settings
+from lakehouse.state.store import open_state
 
 POLL_SECONDS = 5.0
 STORE_POLL_SECONDS = 10.0
 """For an inbox in the store; its events, where it has them, wake the watcher before."""
 _MOST_SECONDS = 900.0
+
+NEVER_PUT = {"never_put": True}
+"""The event of a question that Airflow does not know: it was killed before it was put."""
+ELSEWHERE = {"elsewhere": True}
+"""The event of a question that was answered without Airflow."""
 
 log = get_logger()
 
@@ -119,3 +132,60 @@ class Watch:
         self._pause = min(self._pause * 2 or self._first_pause, _MOST_SECONDS)
         self._until = self._pause
         return True
+
+
+class AnswerTrigger(BaseTrigger):
+    """Ends the wait for an answer that Airflow does not hand to the task by itself.
+
+    That is one which was given before the task had come to wait, one which a try that was killed
+    had in hand already, and one which was given on the command line: that is looked for in the
+    state every `poll_seconds`. What is answered while the task waits, Airflow hands over.
+    """
+
+    def __init__(
+        self, feed: str, number: int, ti_id: str, poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow does not type it
+        self.feed, self.number, self.ti_id = feed, number, ti_id
+        self.poll_seconds = poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How the triggerer makes it anew."""
+        names = ("feed", "number", "ti_id", "poll_seconds")
+        told = {name: getattr(self, name) for name in names}
+        return "lakehouse.airflow.triggers.AnswerTrigger", told
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """One event: the answer as Airflow has it, or what kept it from having one."""
+        given = await sync_to_async(self._given)()
+        while given is None:
+            if await asyncio.to_thread(self._is_answered):
+                given = ELSEWHERE
+            else:
+                await asyncio.sleep(self.poll_seconds)
+        yield TriggerEvent(given)  # type: ignore[no-untyped-call]  # nor this
+
+    def _given(self) -> dict[str, Any] | None:
+        try:
+            found = get_hitl_detail_content_detail(UUID(self.ti_id))
+        except AirflowRuntimeError as error:
+            if (error.error.detail or {}).get("status_code") == HTTPStatus.NOT_FOUND:
+                return NEVER_PUT
+            raise
+        if not found.response_received:
+            return None
+        person = found.responded_by_user
+        return {
+            "chosen_options": list(found.chosen_options or []),
+            "params_input": found.params_input or {},
+            "responded_at": found.responded_at,
+            "responded_by_user": {"id": person.id, "name": person.name} if person else None,
+        }
+
+    def _is_answered(self) -> bool:
+        """False also where the state cannot be read now: a wait must not end by that."""
+        try:
+            return is_answered(open_state(read_settings()), self.feed, self.number)
+        except LakehouseError as error:
+            log.warning("answers not read", feed=self.feed, error=type(error).__name__)
+            return False

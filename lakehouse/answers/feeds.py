@@ -33,6 +33,7 @@ _QUESTIONS = """
       and not exists (select 1 from load as l where l.feed = q.feed
         and l.last_sequence >= q.first_sequence)
     order by feed, number, first_sequence"""
+_ASKED = "select 1 from question where feed = :feed and number = :number"
 _DECISIONS = """
     select first_sequence, last_sequence, is_accepted, by_whom, at from decision
     where feed = :feed order by first_sequence desc limit :most"""
@@ -164,6 +165,13 @@ def _feed(
 def list_decisions(state: State, feed: str, most: int = 10) -> list[Row]:
     """What people decided on batches of a feed that were in doubt, newest first."""
     return state.ask(_DECISIONS, feed=feed, most=most)
+
+
+def is_answered(state: State, feed: str, number: int) -> bool:
+    """Whether nothing of a question is open any more; False for one the state does not know."""
+    asked = (feed, number)
+    is_known = bool(state.ask(_ASKED, feed=feed, number=number))
+    return is_known and asked not in {(row["feed"], row["number"]) for row in state.ask(_QUESTIONS)}
 
 
 def _questions(state: State) -> dict[str, Waits]:

@@ -12,6 +12,7 @@ VERSION = ("_sequence", "_line", "_entry")
 
 PENDING = "_pending"
 BROKE = "_broke"
+DISMISSED = "_dismissed"
 
 
 class Phi(StrEnum):
@@ -151,7 +152,7 @@ class Table:
             self,
             name=f"quarantine.{self.layer}_{self.noun}",
             about=f"Rows refused from {self.name}, with the names of the checks they broke.",
-            columns=(*self.columns, BROKE),
+            columns=(*self.columns, BROKE, DISMISSED),
             sql="",
             checks=(),
         )

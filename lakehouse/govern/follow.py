@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehouse.catalog.spec import BROKE
+from lakehouse.catalog.spec import BROKE, DISMISSED
 from lakehouse.errors import QualityError, StoreError
 from lakehouse.govern.maintain import stored_tables
 from lakehouse.lineage import collect, outbox
@@ -256,15 +256,16 @@ def _refused(lake: Lake, state: State, stored: Stored, *, is_added: bool) -> lis
 
 
 def _broken(lake: Lake, stored: Stored) -> Iterator[Row]:
-    """The rows of a built table that wait, by the checks they broke: where their records stand, as
-    far as the table tells it, and never what they hold."""
+    """The rows of a built table that wait, by the checks they broke, without those that a person
+    has dismissed: where their records stand, as far as the table tells it, never what they hold."""
     table = stored.table
     places = {name.lstrip("_"): name for name in ("_sequence", "_line", "_entry")}
     told = [
         f"{place if place in table.columns else 'null::bigint'} as {name}"
         for name, place in places.items()
     ]
-    sql = f"select {', '.join(told)}, {BROKE} as broken from {table.name}"
+    waits = f" where {DISMISSED} is null" if DISMISSED in stored.stored_columns() else ""
+    sql = f"select {', '.join(told)}, {BROKE} as broken from {table.name}{waits}"
     for number, row in enumerate(_select(lake, stored, sql, {})):
         for reason in row["broken"]:
             is_placed = row["sequence"] is not None

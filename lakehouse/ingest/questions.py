@@ -7,7 +7,6 @@ joined with them. Answered it is by decisions, whoever makes them and wherever.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 
@@ -58,7 +57,7 @@ def ask(lake: Lake, doubts: Sequence[Doubt]) -> None:
     def attempt() -> None:
         stored, feed = lake.open(QUESTIONS), doubts[0].feed
         known = _asked(lake, stored, feed)
-        fresh = [one for one in doubts if not any(_meet(other, one) for other in known)]
+        fresh = [one for one in doubts if not any(meet(other, one) for other in known)]
         if fresh:
             # who was overtaken looks again, for the number is taken
             number = (stored.mark(QUESTIONS) or 0) + 1
@@ -78,7 +77,7 @@ def still_open(lake: Lake, feed: str) -> list[Question]:
     """Those of them that nobody has decided on."""
     known = asked(lake, feed)
     answers = decided(lake, feed) if known else []
-    return [one for one in known if not any(_meet(answer, one) for answer in answers)]
+    return [one for one in known if not any(meet(answer, one) for answer in answers)]
 
 
 def answer(lake: Lake, question: Sequence[Question], given: Answer) -> list[Decision]:
@@ -94,8 +93,9 @@ def _asked(lake: Lake, stored: Stored, feed: str) -> list[Question]:
     return [Question(*row.values()) for row in rows]
 
 
-def _meet(one: Any, other: Any) -> bool:
-    return bool(one.first <= other.last and other.first <= one.last)
+def meet(one: Decision | Doubt, other: Decision | Doubt) -> bool:
+    """Whether two have a ledger entry in common."""
+    return one.first <= other.last and other.first <= one.last
 
 
 def _rows(lake: Lake, stored: Stored, number: int, doubts: Sequence[Doubt]) -> pa.Table:

@@ -5,7 +5,7 @@ whatever is killed and run again. A record keeps its place, so it is as old as i
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
@@ -68,6 +68,12 @@ class Applied:
     left: int = 0
     loaded: int = 0
 
+    def plus(self, other: "Applied") -> "Applied":
+        """What both did together."""
+        return Applied(
+            self.places + other.places, self.left + other.left, self.loaded + other.loaded
+        )
+
 
 def enter(lake: Lake, act: Act) -> int:
     """Make an act durable and return its number; raises SpecError for one that cannot be."""
@@ -118,42 +124,44 @@ def apply(lake: Lake, feed: Feed) -> Applied:
     while act := _next(lake, feed):
         number, told = act
         one = committed(partial(_attempt, lake, feed, number, told))
-        done = Applied(*(a + b for a, b in zip(_counts(done), _counts(one), strict=True)))
+        done = done.plus(one)
         log.info("applied", feed=feed.name, sequence=number, count=one.left, rows=one.loaded)
     return done
 
 
-def _counts(applied: Applied) -> tuple[int, ...]:
-    return tuple(asdict(applied).values())
-
-
 def _refuse(lake: Lake, act: Act) -> None:
-    if act.act == BACKFILL and act.table and lake.catalog.table(act.table).is_model:
-        return
-    if act.feed not in lake.catalog.feeds:
-        raise SpecError(
-            f"no feed is called {act.feed}",
-            hint="a built table's row leaves when its record is corrected or its check changes",
-        )
+    if act.table and not lake.catalog.table(act.table).is_model:
+        raise SpecError(f"{act.table} is not built from a SELECT")
+    if not act.table and act.feed not in lake.catalog.feeds:
+        raise SpecError(f"no feed is called {act.feed}", hint="nor is a table built by that name")
     if act.act not in (LOOK, REPLAY, DISMISS, BACKFILL):
         raise SpecError("an act is look, replay, dismiss or backfill")
     if act.act in ACTS_ON_REFUSED and act.why not in WHY:
         raise SpecError("the reason is none of the list", hint=f"one of: {'; '.join(WHY)}")
     if (act.which.sequence is None) != (act.which.line is None):
         raise SpecError("a place is a delivery and a line")
+    if act.table and act.which.line is not None:
+        raise SpecError(f"{act.table}: its rows are taken up by reason, or all")
 
 
 def _next(lake: Lake, feed: Feed) -> tuple[int, dict[str, Any]] | None:
-    acts, refused = lake.find(ACTS), lake.find(feed.quarantine)
-    if acts is None or refused is None:
+    refused = lake.find(feed.quarantine)
+    return next_act(lake, {"feed": feed.name}, _mark(refused, feed)) if refused else None
+
+
+def next_act(lake: Lake, of: dict[str, str], after: int) -> tuple[int, dict[str, Any]] | None:
+    """The first act on refused records behind the one with that number, of a `feed` or of a
+    `table_name`; with its own number. None where there is none."""
+    acts, ((column, name),) = lake.find(ACTS), of.items()
+    if acts is None:
         return None
     with engine_for(lake) as engine:
         engine.attach(acts.table, acts.version)
         found = engine.table(
             f"select act_number, act, reason, sequence, _line as line from {ACTS} "
-            f"where feed = $feed and act in ('{REPLAY}', '{DISMISS}') and act_number > $after "
+            f"where {column} = $name and act in ('{REPLAY}', '{DISMISS}') and act_number > $after "
             "order by act_number limit 1",
-            {"feed": feed.name, "after": _mark(refused, feed)},
+            {"name": name, "after": after},
         ).to_pylist()
     return (found[0]["act_number"], found[0]) if found else None
 

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from lakehouse.catalog.spec import Feed
+from lakehouse.errors import SpecError
+from lakehouse.ingest.decisions import decided
 from lakehouse.ingest.load import Batch, judge, pending
-from lakehouse.ingest.questions import Question, ask, still_open
+from lakehouse.ingest.questions import Question, ask, asked, meet, still_open
 from lakehouse.storage.lake import Lake
 
 
@@ -30,6 +32,21 @@ def find_loadable(lake: Lake, feed: Feed) -> list[Batch]:
     waiting = pending(lake, feed)
     first = min((one.first for one in _still_open(lake, feed, waiting)), default=None)
     return [batch for batch in waiting if first is None or batch.last < first]
+
+
+def find_open(lake: Lake, feed: Feed, number: int) -> tuple[list[Question], list[str]]:
+    """What is still open of a question, and who has decided on the rest; raises SpecError for a
+    number that no question of this feed has."""
+    known = [one for one in asked(lake, feed.name) if one.number == number]
+    if not known:
+        raise SpecError(
+            f"{feed.name}: no such question was ever put",
+            hint=f"the DAG {feed.dag_id} asks by itself",
+        )
+    still = _still_open(lake, feed, pending(lake, feed))
+    answers = decided(lake, feed.name)
+    people = {told.by for told in answers if any(meet(told, one) for one in known)}
+    return [one for one in still if one.number == number], sorted(people)
 
 
 def _still_open(lake: Lake, feed: Feed, waiting: Sequence[Batch]) -> list[Question]:

@@ -39,23 +39,32 @@ def routes(pages: Pages) -> APIRouter:
 
 def _parse(pages: Pages, fields: dict[str, str]) -> dict[str, Any]:
     """What the DAG run is told; raises HTTPException for what no form of ours sends."""
-    told: dict[str, Any] = {name: fields.get(name) for name in ("feed", "act", "why", "reason")}
+    names = ("feed", "table", "act", "why", "reason")
+    told: dict[str, Any] = {name: fields.get(name) for name in names}
     try:
         told |= {name: _number(fields.get(name)) for name in ("sequence", "line")}
     except ValueError:
         raise HTTPException(422) from None
-    is_known = told["feed"] in pages.catalog.feeds and told["act"] in ACTS and told["why"] in WHY
-    is_place = told["sequence"] is not None and told["line"] is not None
-    if not is_known or not (is_place or _waits(pages, told)):
+    is_known = told["act"] in ACTS and told["why"] in WHY
+    is_place = told["feed"] and told["sequence"] is not None and told["line"] is not None
+    if not is_known or not _quarantine(pages, told) or not (is_place or _waits(pages, told)):
         raise HTTPException(422)
     return told if not is_place else told | {"reason": None}
 
 
 def _waits(pages: Pages, told: dict[str, Any]) -> bool:
     """Whether something waits for this reason: words that nobody showed may be a patient's."""
-    quarantine = pages.catalog.feeds[told["feed"]].quarantine
-    known = list_waiting(pages.state, pages.catalog, quarantine)
+    known = list_waiting(pages.state, pages.catalog, _quarantine(pages, told))
     return told["reason"] in {waiting.reason for waiting in known}
+
+
+def _quarantine(pages: Pages, told: dict[str, Any]) -> str | None:
+    """Where what a form names waits: of one feed, or of one built table."""
+    if told["table"] is None:
+        feed = pages.catalog.feeds.get(str(told["feed"]))
+        return feed.quarantine if feed else None
+    built = {table.name: table.quarantine().name for table in pages.catalog.models()}
+    return None if told["feed"] else built.get(told["table"])
 
 
 def _number(text: str | None) -> int | None:

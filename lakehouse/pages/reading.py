@@ -90,10 +90,9 @@ def _quarantine(router: APIRouter, pages: Pages) -> None:
     ) -> HTMLResponse:  # fmt: skip
         pages.catalog.table(name)
         found = list_places(pages.state, name, reason, start)
-        feed = _feed_of(pages, name)
-        return pages.show(
-            request, "places", places=found, feed=feed, page=PLACES, whys=WHY, name=name
-        )
+        built = {table.quarantine().name: table.name for table in pages.catalog.models()}
+        of = {"feed": _feed_of(pages, name), "table": built.get(name)}
+        return pages.show(request, "places", places=found, page=PLACES, whys=WHY, name=name, **of)
 
     @router.get("/quarantine/{name}/{sequence}/{line}")
     def place(request: Request, name: str, sequence: int, line: int) -> HTMLResponse:

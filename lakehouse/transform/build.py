@@ -19,6 +19,7 @@ from lakehouse.storage.snapshots import Snapshots
 from lakehouse.storage.types import arrow_schema
 from lakehouse.transform.changes import CHANGED, find_changed, may_see
 from lakehouse.transform.columns import trace_columns
+from lakehouse.transform.dismissed import count_waiting, keep_dismissed
 from lakehouse.transform.reach import SEQUENCE, find_reach
 
 ROWS, REFUSED, RETRIED, STORED, CHANGE = (
@@ -28,7 +29,7 @@ ROWS, REFUSED, RETRIED, STORED, CHANGE = (
     "work.stored",
     "work.change",
 )
-_MARK = "build"
+MARK = "build"
 _VERSION = ", ".join(VERSION)
 _MOST_MERGED = 500_000
 """Rows; a merge holds what it changes in memory, so more than these make a table anew."""
@@ -177,7 +178,7 @@ class _Build:
 
     def _leave(self) -> Built:
         """Commit only that these inputs, too, are in the table: what came is not of its kind."""
-        waiting = self._refused.measure()[0] if self._refused else 0
+        waiting = count_waiting(self._engine, self._refused) if self._refused else 0
         results = quality.untouched(self._table)
         version = self._target.record(self._note(waiting, results, "incremental"))
         rows = self._target.measure()[0]
@@ -277,14 +278,15 @@ class _Build:
             return 0
         stored = self._refused or self._open_new(quarantine.name)
         state = {"of": self._table.name, "inputs": dict(self._work.inputs)}
-        note = Note({_MARK: self._target.version + 1}, state)
+        note = Note({MARK: self._target.version + 1}, state)
         columns = ", ".join(quarantine.columns)
+        keep_dismissed(self._engine, self._table, self._refused, REFUSED)
         if is_partial:
             version_key = tuple(c for c in VERSION if c in quarantine.columns)
             self._put(stored, REFUSED, (*quarantine.key, *version_key), note)
         else:
             stored.replace(self._engine.stream(f"select {columns} from {REFUSED}"), note)
-        return stored.measure()[0]
+        return count_waiting(self._engine, stored)
 
     def _open_new(self, name: str) -> Stored:
         opened = self._lake.open(name)
@@ -351,4 +353,4 @@ class _Build:
             "checks": [asdict(result) for result in results],
         }
         edges: tuple[Edge, ...] = trace_columns(self._table, self._lake.catalog)
-        return Note({_MARK: self._target.version + 1}, state, edges, results)
+        return Note({MARK: self._target.version + 1}, state, edges, results)

@@ -17,7 +17,7 @@ from lakehouse.storage.lake import Lake, open_lake
 from lakehouse.transform.river import decide_batch
 from tests.chat import Chat
 from tests.chat import serving as hooking
-from tests.served import SCHEDULER, Served, serving
+from tests.served import API, SCHEDULER, TRIGGERER, Served, serving
 from tests.workbench import FEEDS, day, drop, lines, patient, rows, settings_at
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("acting")]
@@ -29,7 +29,7 @@ airflow:
   users: {stella: [operator]}
   groups: {op: [operator], user: [viewer], viewer: [viewer]}
 """
-SITES = ("given", "denied", "killed", "moot", "paused", "again")
+SITES = ("given", "denied", "killed", "swift", "stalled", "moot", "paused", "watched", "again")
 """One feed for each test, so that none waits for another."""
 BROKEN = b"not JSON, Zanzibar-Canary\n"
 
@@ -52,7 +52,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, chat: Chat) -> Iterator[Ser
     own = "".join(f"{text}most_refused = 0.2\n" for text in told)
     (root / "config" / "feeds.toml").write_text(own)
     (root / "config" / "policy.yml").write_text(POLICY)
-    with serving(root / "airflow", settings, USERS) as running:
+    parts = (API, SCHEDULER, TRIGGERER)
+    with serving(root / "airflow", settings, USERS, parts) as running:
         for dag_id in ("refine", "watch"):
             pause(running, dag_id)  # what these do costs time here, and shows nothing
         yield running
@@ -82,10 +83,12 @@ def questions(served: Served, feed: str, *, is_answered: bool = False) -> list[d
     return list(found["hitl_details"])
 
 
-def await_question(served: Served, feed: str) -> dict[str, Any]:
+def await_question(served: Served, feed: str, *states: str) -> dict[str, Any]:
+    """Wait until somebody is asked; the question, once its task is in one of these states."""
+
     def found() -> list[dict[str, Any]]:
         asked = questions(served, feed)
-        return [q for q in asked if q["task_instance"]["state"] == "awaiting_input"]
+        return [q for q in asked if q["task_instance"]["state"] in (states or ("deferred",))]
 
     (question,) = served.until(found)
     return dict(question)
@@ -100,26 +103,14 @@ def respond(served: Served, question: dict[str, Any], who: str, option: str) -> 
 
 
 def answer(served: Served, feed: str, who: str, option: str, heard: Callable[[], Any]) -> None:
-    """Answer until it is heard: what is said in the second in which a question is put Airflow may
-    lose, and put the question again."""
-
-    def said() -> Any:
-        if told := heard():
-            return told
-        for question in questions(served, feed):
-            if question["task_instance"]["state"] == "awaiting_input":
-                respond(served, question, who, option)
-        return None
-
-    served.until(said)
+    """Answer once, and wait until it is heard."""
+    assert respond(served, await_question(served, feed), who, option) == 200
+    served.until(heard)
 
 
-def await_loaded(served: Served, feed: str) -> None:
-    """Wait until the answer has woken the feed, and all that may be loaded is."""
-    woken = served.until(
-        lambda: [r for r in served.runs(f"ingest__{feed}") if r["run_type"] == "asset_triggered"]
-    )
-    assert served.await_end(f"ingest__{feed}", woken[-1]["dag_run_id"])["state"] == "success"
+def await_held(served: Served, feed: str, patients: list[str], waiting: int) -> None:
+    """Wait until all that may be loaded is: the answer wakes the feed."""
+    served.until(lambda: held(served, feed) == (patients, waiting))
 
 
 def log_of(served: Served, feed: str) -> str:
@@ -179,8 +170,7 @@ def test_what_is_in_doubt_is_asked_once_and_holds_up_what_comes_behind_it_until_
     )
     assert respond(served, question, "vera", "Load") == 403
     answer(served, "given", "olaf", "Load", lambda: decisions(served, "given"))
-    await_loaded(served, "given")
-    assert held(served, "given") == (["a0", "b0"], 1)
+    await_held(served, "given", ["a0", "b0"], 1)
     assert decisions(served, "given") == [(True, "olaf")]
     assert waits(served.settings, "given") is None
     assert respond(served, question, "olaf", "Leave out") == 409
@@ -200,7 +190,6 @@ def test_who_may_not_answer_is_refused_and_the_question_is_put_again(
     await_question(served, "denied")
     assert held(served, "denied") == ([], 0)
     answer(served, "denied", "olaf", "Leave out", lambda: decisions(served, "denied"))
-    await_loaded(served, "denied")
     assert decisions(served, "denied") == [(False, "olaf")]
     send(served, "denied", "b", 1, 0)
     ingest(served, "denied")
@@ -219,26 +208,47 @@ def test_a_question_outlives_a_scheduler_that_is_killed(served: Served) -> None:
     served.kill(SCHEDULER)
     assert respond(served, question, "stella", "Load") == 200
     served.start(SCHEDULER)
-    await_loaded(served, "killed")
-    assert held(served, "killed") == (["a0", "a1"], 1)
+    await_held(served, "killed", ["a0", "a1"], 1)
     assert decisions(served, "killed") == [(True, "stella")]
 
 
-def test_what_was_decided_on_the_command_line_meanwhile_stands_and_the_question_is_moot(
+@pytest.mark.parametrize(
+    ("feed", "states"),
+    [("swift", ("running", "deferred")), ("stalled", ("deferred",))],
+    ids=["before its task waits", "before the scheduler knows that its task waits"],
+)
+def test_an_answer_of_the_first_moment_is_taken(
+    served: Served, feed: str, states: tuple[str, ...]
+) -> None:
+    send(served, feed, "a", 1, 1)
+    ingest(served, feed)
+    path = f"/api/v2/dags/approve__{feed}/dagRuns/~/taskInstances?state=running&state=deferred"
+    served.until(lambda: served.ask(path, "vera").told["task_instances"])
+    with served.standing_still(SCHEDULER):
+        question = await_question(served, feed, *states)
+        assert respond(served, question, "olaf", "Load") == 200
+    await_held(served, feed, ["a0"], 1)
+    assert decisions(served, feed) == [(True, "olaf")]
+    served.until(lambda: is_over(served, f"approve__{feed}"))
+    assert questions(served, feed) == []
+
+
+def test_what_was_decided_on_the_command_line_ends_the_question_and_wakes_the_feed(
     served: Served,
 ) -> None:
     send(served, "moot", "a", 1, 1)
     ingest(served, "moot")
-    await_question(served, "moot")
+    question = await_question(served, "moot")
     (batch,) = waits(served.settings, "moot").batches
     first, last = map(int, batch.split("-"))
     decide_batch(served.settings, Decision("moot", first, last, True, "a test", "ann"))
     assert waits(served.settings, "moot") is None
-    ingest(served, "moot")
-    assert held(served, "moot") == (["a0"], 1)
-    answer(served, "moot", "olaf", "Leave out", lambda: is_over(served, "approve__moot"))
-    await_loaded(served, "moot")
-    assert held(served, "moot") == (["a0"], 1)
+    served.until(lambda: is_over(served, "approve__moot"))
+    await_held(served, "moot", ["a0"], 1)
+    run = f"approve__moot/dagRuns/{urllib.parse.quote(question['task_instance']['dag_run_id'])}"
+    path = f"/api/v2/dags/{run}/taskInstances/approve/xcomEntries/return_value"
+    assert "'by': ['ann']" in str(served.ask(path, "stella").told)
+    respond(served, question, "olaf", "Leave out")
     assert decisions(served, "moot") == [(True, "ann")]
 
 
@@ -265,6 +275,24 @@ def test_what_came_while_a_feed_was_paused_is_loaded_in_order_when_it_goes_on(
         (row for row in found if row["source"] == "paused"), key=lambda row: row["_sequence"]
     )
     assert [json.loads(row["resource"])["gender"] for row in mine] == genders
+
+
+def test_what_a_watcher_saw_while_a_feed_was_paused_is_loaded_once_when_it_goes_on(
+    served: Served,
+) -> None:
+    pause(served, "ingest__watched")
+    for number in range(3):
+        drop(lake_of(served), "watched", f"v{number}.ndjson", [patient(f"p{number}")])
+    path = "/api/v2/assets/events?name_pattern=inbox/watched"
+    served.until(lambda: served.ask(path, "stella").told["asset_events"])
+    assert served.runs("ingest__watched") == []
+    pause(served, "ingest__watched", is_paused=False)
+    await_held(served, "watched", ["p0", "p1", "p2"], 0)
+    woken = served.runs("ingest__watched")
+    assert {run["run_type"] for run in woken} == {"asset_triggered"}
+    for run in woken:
+        served.await_end("ingest__watched", run["dag_run_id"])
+    assert held(served, "watched") == (["p0", "p1", "p2"], 0)
 
 
 def test_a_feed_is_loaded_once_more_for_who_may_ask_and_nothing_doubles(served: Served) -> None:

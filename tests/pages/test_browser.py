@@ -131,6 +131,22 @@ def test_a_look_is_written_down_before_it_is_answered(served: Served) -> None:
     assert "no such" not in denied.text
 
 
+def test_rows_that_a_check_refused_are_dismissed_in_that_persons_name(served: Served) -> None:
+    reason = "encounter_status is one of 8 codes"
+    place = f"/lakehouse/quarantine/quarantine.silver_encounter?reason={urllib.parse.quote(reason)}"
+    token = served.ask(place, "olaf").text.partition('name="token" value="')[2].partition('"')[0]
+    form = {"token": token, "table": "silver.encounter", "reason": reason, "why": "test data"}
+    told = urllib.parse.urlencode(form | {"act": "dismiss"})
+    pressed = served.ask("/lakehouse/acts", "olaf", told)
+    run_id = urllib.parse.parse_qs(urllib.parse.urlsplit(pressed.place).query)["started"][0]
+    assert served.await_end("quarantine", run_id)["state"] == "success"
+    assert "0 in quarantine.silver_encounter" in served.ask(place, "vera").text
+    found = rows(lake_at(served.settings.home.parent), "audit.act", envelope=True)
+    assert ("olaf", "dismiss", "silver.encounter", run_id) in [
+        (r["act_by"], r["act"], r["table_name"], r["request_id"]) for r in found
+    ]
+
+
 @pytest.mark.peer
 @pytest.mark.skipif(
     not (MODULES.is_dir() and shutil.which("chromium")),

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 from unittest import mock
+from urllib.parse import quote
 
 import pytest
 
@@ -251,6 +252,7 @@ def test_an_act_starts_a_run_as_the_person_who_pressed(house: House) -> None:
     assert (told.status_code, told.headers["location"]) == (303, "/acts?started=replay__1")
     asked = {
         "feed": FEED,
+        "table": None,
         "act": "replay",
         "why": "test data",
         "reason": None,
@@ -259,15 +261,41 @@ def test_an_act_starts_a_run_as_the_person_who_pressed(house: House) -> None:
     }
     assert house.started == [("olaf", "quarantine", asked)]
     house.post("/acts", feed=FEED, act="dismiss", why="not needed", reason="no resource type")
-    asked = {
-        "feed": FEED,
-        "act": "dismiss",
-        "why": "not needed",
-        "reason": "no resource type",
-        "sequence": None,
-        "line": None,
-    }
+    asked |= {"act": "dismiss", "why": "not needed", "reason": "no resource type"}
+    asked |= {"sequence": None, "line": None}
     assert house.started[1] == ("stella", "quarantine", asked)
+
+
+BUILT, BROKEN = "silver.encounter", "encounter_status is one of 8 codes"
+
+
+def test_rows_of_a_built_table_are_taken_up_by_the_check_that_they_broke(house: House) -> None:
+    path = f"/quarantine/quarantine.silver_encounter?reason={quote(BROKEN)}"
+    shown = house.get(path, "operator").text
+    assert f'<input type="hidden" name="table" value="{BUILT}">' in shown
+    assert "lakehouse backfill" in shown
+    assert 'name="act"' not in house.get(path, "viewer").text
+    told = {"table": BUILT, "act": "dismiss", "why": "not needed", "reason": BROKEN}
+    assert house.post("/acts", "operator", **told).status_code == 303
+    place = {"feed": None, "sequence": None, "line": None}
+    assert house.started == [("olaf", "quarantine", told | place)]
+
+
+NOT_OF_A_TABLE = [
+    {"table": "bronze.fhir_resource"},
+    {"table": "silver.nothing"},
+    {"reason": "Mrs Smith"},
+    {"reason": ""},
+    {"feed": FEED},
+    {"reason": "", "sequence": "1", "line": "1"},
+]
+
+
+@pytest.mark.parametrize("wrong", NOT_OF_A_TABLE, ids=str)
+def test_of_a_built_table_nothing_else_can_be_asked(house: House, wrong: dict[str, str]) -> None:
+    right = {"table": BUILT, "act": "replay", "why": "test data", "reason": BROKEN}
+    assert house.post("/acts", **(right | wrong)).status_code == 422
+    assert house.started == []
 
 
 NOT_ASKED = [

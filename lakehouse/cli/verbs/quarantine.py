@@ -5,14 +5,15 @@ import getpass
 from dataclasses import asdict
 from typing import Any
 
-from lakehouse.cli.verb import FEED, JSON, Told, answer, say, table, verb, word
+from lakehouse.cli.verb import JSON, Told, answer, say, table, verb, word
 from lakehouse.cli.verbs.pages import asked
 from lakehouse.errors import SpecError
 from lakehouse.settings import Settings
 
+_NAME = word("name", metavar="FEED|TABLE")
 _REASON = word("--reason", help="all that wait for this reason, as `quarantine list` tells it")
 _WHY = word("--why", required=True, help="one of the list in docs/cli.md")
-_ALL = word("--all", action="store_true", help="everything of the feed")
+_ALL = word("--all", action="store_true", help="everything of it")
 _DELIVERY = {"type": int, "help": "its number in the ledger"}
 _LINE = {"type": int, "help": "line of the file"}
 _PLACE = (word("--delivery", **_DELIVERY), word("--line", **_LINE))
@@ -79,33 +80,34 @@ def show(settings: Settings, told: Told) -> None:
 
 
 @verb(
-    "quarantine replay", "judge records again by the rules of today", FEED, _REASON, _WHY, _ALL,
+    "quarantine replay", "judge records again by the rules of today", _NAME, _REASON, _WHY, _ALL,
     *_PLACE,
 )  # fmt: skip
 def replay(settings: Settings, told: Told) -> None:
     _act(settings, told, "replay")
 
 
-@verb("quarantine dismiss", "take records out for good", FEED, _REASON, _WHY, _ALL, *_PLACE)
+@verb("quarantine dismiss", "take records out for good", _NAME, _REASON, _WHY, _ALL, *_PLACE)
 def dismiss(settings: Settings, told: Told) -> None:
     _act(settings, told, "dismiss")
 
 
 def _act(settings: Settings, told: Told, kind: str) -> None:
     from lakehouse.govern.follow import follow_written
-    from lakehouse.ingest.replay import Act, Which, apply, enter
+    from lakehouse.ingest.replay import Act, Which
     from lakehouse.lineage.emit import running
     from lakehouse.storage.lake import open_lake
+    from lakehouse.transform.backfill import role_for
+    from lakehouse.transform.refused import act_on
 
     which = Which(told.reason, told.delivery, told.line)
     if which == Which() and not told.all:
         raise SpecError("which records?", hint="--delivery N --line N, --reason TEXT or --all")
-    lake = open_lake(settings, "ingest")
-    with running(f"run.{kind}.{told.feed}", settings):
-        enter(lake, Act(told.feed, kind, getpass.getuser(), told.why, which))
-        done = apply(lake, lake.catalog.feeds[told.feed])
+    feed, built = (None, told.name) if "." in told.name else (told.name, None)
+    act = Act(feed, kind, getpass.getuser(), told.why, which, table=built)
+    lake = open_lake(settings, role_for(told.name))
+    with running(f"run.{kind}.{told.name}", settings):
+        done = act_on(lake, act)
         follow_written(lake)
-    say(
-        f"{told.feed}: {done.places} taken up, {done.left} left the quarantine, "
-        f"{done.loaded} rows came to bronze"
-    )
+    more = "" if built else f", {done.loaded} rows came to bronze"
+    say(f"{told.name}: {done.places} taken up, {done.left} left the quarantine{more}")
