@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, workstation: Workstation) -
         "LAKEHOUSE_TLS_PORT": port,
         "LAKEHOUSE_AIRFLOW_URL": f"https://localhost:{port}",
     }
-    (move_in,) = blocks(OPERATE, "docker compose up --detach --no-build airflow-init")
+    (move_in,) = blocks(OPERATE, "docker compose run --rm -T airflow-init")
     with prepared(tmp_path_factory.mktemp("profiles"), settings) as made:
         workstation.move_to(str(made.folder / "export" / "lake"))
         for line in move_in:
