@@ -53,6 +53,9 @@ def daemon() -> Iterator[None]:
     try:
         until(_answers, _DAEMON_SECONDS, "the Docker daemon answers")
         yield
+        # images that later builds took the names of; younger ones are what the next build goes on from
+        prune = ("docker", "--host", ADDRESS, "image", "prune", "--force", "--filter", "until=168h")
+        subprocess.run(prune, stdout=subprocess.DEVNULL, check=True)
     finally:
         process.terminate()
         process.wait(_DAEMON_SECONDS)

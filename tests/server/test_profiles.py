@@ -43,7 +43,9 @@ def workstation(tmp_path_factory: pytest.TempPathFactory) -> Workstation:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, workstation: Workstation) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, image: None, workstation: Workstation
+) -> Iterator[Server]:
     """The server with both profiles, into which the lake of a workstation moved; its settings are
     those that the documentation names, but for the address."""
     port = str(find())
