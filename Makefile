@@ -12,7 +12,7 @@ READY := .venv/.ready
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clinical-lakehouse
 # What some tests compare with and only some machines can have: one target each, which gets it once into
 # $(CACHE), or says why not. A target that fails is no error of `peers`: its tests are skipped and named.
-PEERS := minio java browser dicom
+PEERS := minio java browser engine dicom
 UNPROVEN := .cache/unproven
 REPORT := -rs
 
@@ -112,7 +112,6 @@ java: ## get the Java programs under tests/peers with Maven, once, outside of th
 browser: ## get what looks at the pages as a person does: Chromium (system-wide), its driver and axe (npm)
 	@for package in $(wildcard tests/peers/*/package.json); do $(SHELL) tests/peers/browser/install "$$package" "$(CACHE)"; done
 
-# Not among the peers: its tests take a quarter of an hour.
 engine: ## get a Docker engine, compose and stand-ins for images, once, outside of this tree but for the engine
 	@$(SHELL) tests/peers/engine/install "$(CACHE)"
 

@@ -4,13 +4,16 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -19,20 +22,26 @@ from lakehouse.settings import PROJECT
 PEER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clinical-lakehouse"
 HOME = PEER / "engine"
 STAND_INS = "the Docker engine and its images are not here (`make engine` gets them)"
-_DAEMON_SECONDS = 60
-_COMMAND_SECONDS = 600
+SOCKET = HOME / "docker.sock"
+ADDRESS = f"unix://{SOCKET}"
+_NAME = "lakehouse-test"
+_PROFILES = "COMPOSE_PROFILES"
+_LABEL = "com.docker.compose"
+# of a machine that does much else meanwhile
+_DAEMON_SECONDS = 180
+_COMMAND_SECONDS = 1200
+_PATIENCE_SECONDS = 900
 
 
 @contextmanager
-def daemon() -> Iterator[str]:
-    """The address of a running daemon; it ends with the tests unless it ran before them."""
+def daemon() -> Iterator[None]:
+    """A running daemon; it ends with the tests unless it ran before them."""
     if not (HOME / "installed").is_file() or os.geteuid() != 0:
         pytest.skip(STAND_INS)
-    address = f"unix://{HOME / 'docker.sock'}"
-    if _answers(address):
-        yield address
+    if _answers():
+        yield
         return
-    words = ("--data-root", HOME / "data", "--exec-root", HOME / "exec", "--host", address)
+    words = ("--data-root", HOME / "data", "--exec-root", HOME / "exec", "--host", ADDRESS)
     with (HOME / "dockerd.log").open("wb") as log:
         process = subprocess.Popen(
             ("dockerd", *words, "--pidfile", HOME / "docker.pid"),
@@ -42,16 +51,42 @@ def daemon() -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        until(lambda: _answers(address), _DAEMON_SECONDS, "the Docker daemon answers")
-        yield address
+        until(_answers, _DAEMON_SECONDS, "the Docker daemon answers")
+        yield
+        # images that later builds took the names of; younger ones are what the next build goes on from
+        prune = ("docker", "--host", ADDRESS, "image", "prune", "--force", "--filter", "until=168h")
+        subprocess.run(prune, stdout=subprocess.DEVNULL, check=True)
     finally:
         process.terminate()
         process.wait(_DAEMON_SECONDS)
 
 
-def _answers(address: str) -> bool:
-    words = ("docker", "--host", address, "version")
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+class _Line(HTTPConnection):
+    """A connection to the daemon; a question by it costs next to nothing, a program's much."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(SOCKET))
+
+
+def _ask(path: str) -> Any:
+    line = _Line("localhost", timeout=_DAEMON_SECONDS)
+    try:
+        line.request("GET", path)
+        answer = line.getresponse()
+        told = json.load(answer)
+        assert answer.status == 200, told
+        return told
+    finally:
+        line.close()
+
+
+def _answers() -> bool:
+    try:
+        return bool(_ask("/version"))
+    except OSError:
+        return False
 
 
 def until(found: Any, seconds: float, what: str) -> None:
@@ -66,7 +101,6 @@ def until(found: Any, seconds: float, what: str) -> None:
 class Server:
     """The compose file, under a project name and with secrets of the tests' own."""
 
-    address: str
     folder: Path
     port: int
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -78,10 +112,10 @@ class Server:
         (plugins / "docker-compose").symlink_to(HOME / "bin" / "docker-compose")
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME")},
-            "DOCKER_HOST": self.address,
+            "DOCKER_HOST": ADDRESS,
             "DOCKER_CONFIG": str(plugins.parent),
             "DOCKER_BUILDKIT": "0",
-            "COMPOSE_PROJECT_NAME": "lakehouse-test",
+            "COMPOSE_PROJECT_NAME": _NAME,
             "COMPOSE_FILE": f"{PROJECT / 'docker-compose.yml'}:{Path(__file__).with_name('build.yml')}",
             "COMPOSE_PROGRESS": "plain",
             "LAKEHOUSE_SECRETS": str(self.secrets),
@@ -108,11 +142,17 @@ class Server:
         return done.stdout.decode()
 
     def inspect(self) -> dict[str, dict[str, Any]]:
-        """What the engine tells of each container of the project, also of those that ended; a
+        """What `docker inspect` shows of each container of the project, also of those that ended; a
         service's second container is `<service>-2`."""
-        ids = self.shell("docker compose ps --all --quiet").split()
-        told = json.loads(self.shell(f"docker inspect {' '.join(ids)}")) if ids else []
+        wanted = quote(json.dumps({"label": [f"{_LABEL}.project={_NAME}"]}))
+        listed = _ask(f"/containers/json?all=true&filters={wanted}")
+        told = [_ask(f"/containers/{it['Id']}/json") for it in listed]
         return {_name(it["Config"]["Labels"]): it for it in told}
+
+    def address(self, name: str) -> str:
+        """The address of a container that is in one network."""
+        (network,) = self.inspect()[name]["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
 
     def health(self) -> Mapping[str, str]:
         """How each container that stays is."""
@@ -122,9 +162,13 @@ class Server:
             if it["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
         }
 
-    def await_health(self, seconds: float = 240) -> None:
+    def await_health(self) -> None:
         """Wait until all are healthy."""
-        until(lambda: set(self.health().values()) == {"healthy"}, seconds, "all are healthy")
+
+        def are_healthy() -> bool:
+            return set(self.health().values()) == {"healthy"}
+
+        until(are_healthy, _PATIENCE_SECONDS, "all are healthy")
 
     def kill(self, name: str) -> None:
         """Kill a container's first process as a crash would: the engine has to start it again."""
@@ -135,11 +179,11 @@ class Server:
             now = self.inspect()[name]["State"]
             return now["Running"] and now["StartedAt"] != before["StartedAt"]
 
-        until(is_back, 60, f"{name} was started again")
+        until(is_back, _DAEMON_SECONDS, f"{name} was started again")
 
 
 def _name(labels: Mapping[str, str]) -> str:
-    service, number = (labels[f"com.docker.compose.{k}"] for k in ("service", "container-number"))
+    service, number = (labels[f"{_LABEL}.{k}"] for k in ("service", "container-number"))
     return service if number == "1" else f"{service}-{number}"
 
 
@@ -148,6 +192,14 @@ def commands(page: str) -> list[str]:
     blocks = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
     lines = "".join(blocks).replace("\\\n", "").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def told_to_set(page: str) -> dict[str, str]:
+    """What a page's `ini` blocks, taken together, put into `.env`."""
+    found = re.findall(r"^```ini\n(.*?)^```", page, re.M | re.S)
+    pairs = [line.split("=", 1) for line in "".join(found).splitlines()]
+    profiles = ",".join(value for name, value in pairs if name == _PROFILES)
+    return {**dict(pairs), _PROFILES: profiles}
 
 
 def blocks(page: str, begin: str) -> list[list[str]]:

@@ -9,12 +9,24 @@ from urllib.error import HTTPError
 
 import pytest
 
-from lakehouse.airflow.api import Api
-from lakehouse.airflow.follow import REFINE, await_dags
 from lakehouse.stack import server as secrets
 from lakehouse.stack.ports import find
-from tests.server.engine import Server
-from tests.server.river import INGEST, Person, bring, brought_up, contents, undisturbed
+from tests.server.engine import Server, blocks, told_to_set
+from tests.server.river import (
+    ASK,
+    DOWN,
+    INGEST,
+    OPERATE,
+    PAGE,
+    UP_AGAIN,
+    River,
+    Workstation,
+    contents,
+    export,
+    lake_of,
+    prepared,
+    versions,
+)
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("server")]
 
@@ -22,18 +34,39 @@ ADDED = {"redis", "airflow-worker", "airflow-worker-2", "gateway"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server with both profiles; its settings are those that the documentation names."""
+def workstation(tmp_path_factory: pytest.TempPathFactory) -> Workstation:
+    """A lake of before the server, with one export in it."""
+    made = Workstation(tmp_path_factory.mktemp("workstation"))
+    made.take(export(made.root, 1))
+    made.contents()
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, image: None, workstation: Workstation
+) -> Iterator[Server]:
+    """The server with both profiles, into which the lake of a workstation moved; its settings are
+    those that the documentation names, but for the address."""
     port = str(find())
     settings = {
-        "COMPOSE_PROFILES": "celery,tls",
-        "LAKEHOUSE_EXECUTOR": "CeleryExecutor",
-        "LAKEHOUSE_TLS": "True",
+        **told_to_set(PAGE),
+        "LAKEHOUSE_TLS_ADDRESS": "127.0.0.1",
         "LAKEHOUSE_TLS_PORT": port,
         "LAKEHOUSE_AIRFLOW_URL": f"https://localhost:{port}",
     }
-    with brought_up(tmp_path_factory.mktemp("profiles"), settings) as made:
+    (move_in,) = blocks(OPERATE, "docker compose run --rm -T airflow-init")
+    with prepared(tmp_path_factory.mktemp("profiles"), settings) as made:
+        workstation.move_to(str(made.folder / "export" / "lake"))
+        for line in move_in:
+            made.shell(line)
+        made.await_health()
         yield made
+
+
+def test_the_lake_of_a_workstation_moved_in_with_every_version(server, workstation):
+    assert contents(server) == workstation.contents()
+    assert versions(lake_of(server)) == versions(workstation.lake)
 
 
 def test_what_the_profiles_add_is_healthy_without_root_and_without_a_secret_in_sight(server):
@@ -75,16 +108,25 @@ def test_airflow_is_behind_tls_and_the_door_of_the_tasks_is_shut(server):
     assert "secure" in told["set-cookie"].lower()
 
 
-def test_two_exports_come_through_a_queue_that_is_killed_with_its_workers(server, tmp_path):
-    await_dags(Api.sign_in(Person(server, "admin")), [INGEST, REFINE], 90)
-    bring(server, 1, starts=True)
-    first = contents(server)
-    for name in sorted(ADDED):
-        server.kill(name)
-    server.await_health()
-    assert contents(server) == first
-    bring(server, 2, starts=False)
-    assert contents(server) == undisturbed(tmp_path, 2)
+def test_an_export_comes_through_a_queue_every_container_is_killed_and_all_starts_anew(
+    server, workstation
+):
+    river, delivery = River(server), export(workstation.root, 2)
+    river.deliver(delivery)
+    river.api.trigger(INGEST)
+    workstation.take(delivery)
+    whole = workstation.contents()
+    river.await_contents(whole)
     logs = server.shell("docker compose logs --no-color airflow-worker")
     ran = {line.split("|")[0].strip() for line in logs.splitlines() if "succeeded in" in line}
     assert len(ran) == 2
+    for name in sorted(server.health()):
+        server.kill(name)
+    server.await_health()
+    assert contents(server) == whole
+    server.shell(DOWN)
+    assert server.inspect() == {}
+    server.shell(UP_AGAIN)
+    server.await_health()
+    assert contents(server) == whole
+    assert "encounter_id" in server.shell(ASK)

@@ -18,33 +18,33 @@ from lakehouse.stack import server as secrets
 from tests.server.engine import Server, blocks
 from tests.server.river import (
     ASK,
-    DOWN,
-    FEED,
     INGEST,
+    OPERATE,
+    PATIENCE_SECONDS,
     SHOW,
     TABLES,
-    UP_AGAIN,
+    UP,
     Person,
-    bring,
-    brought_up,
+    River,
+    Workstation,
     contents,
-    hashes,
-    in_folder,
-    undisturbed,
-    write_export,
+    export,
+    prepared,
+    trickle,
 )
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("server")]
 
-OPERATE = (PROJECT / "docs" / "operate.md").read_text()
 OURS = ("apiserver", "scheduler", "dag-processor", "triggerer")
 STAY = {"minio", "postgres", *(f"airflow-{name}" for name in OURS)}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The whole server, built and brought up as the documentation says."""
-    with brought_up(tmp_path_factory.mktemp("server")) as made:
+def server(tmp_path_factory: pytest.TempPathFactory, image: None) -> Iterator[Server]:
+    """The whole server, brought up as the documentation says."""
+    with prepared(tmp_path_factory.mktemp("server")) as made:
+        made.shell(UP)
+        made.await_health()
         yield made
 
 
@@ -209,7 +209,7 @@ def test_the_image_holds_what_the_lock_names_and_no_tool_of_developers(server):
 
 def test_nobody_comes_in_without_a_password_and_the_viewer_only_looks(server):
     viewer = Api.sign_in(Person(server, "viewer"))
-    await_dags(viewer, [INGEST, REFINE], 90)
+    await_dags(viewer, [INGEST, REFINE], PATIENCE_SECONDS)
     with pytest.raises(PolicyError, match="403"):
         viewer.trigger(INGEST)
     for api in (Api(f"http://127.0.0.1:{server.port}"), None):
@@ -225,27 +225,25 @@ class Stranger(Person):
         return "admin"
 
 
-def test_two_exports_come_through_kills_and_a_new_start_and_the_tables_are_the_undisturbed_ones(
+def test_each_container_is_killed_under_a_trickle_and_the_tables_are_the_undisturbed_ones(
     server, tmp_path
 ):
-    api = Api.sign_in(Person(server, "admin"))
-    await_dags(api, [INGEST, REFINE], 90)
-    bring(server, 1, starts=True)
+    river, whole = River(server), Workstation(tmp_path)
+
+    def deliver(delivery):
+        river.deliver(delivery)
+        whole.take(delivery)
+
+    deliver(export(tmp_path, 1))
+    river.api.trigger(INGEST)
+    for number, name in enumerate(sorted(STAY)):
+        deliver(trickle(tmp_path, number))
+        river.await_work()
+        server.kill(name)
+        server.await_health()
+    river.await_contents(whole.contents())
     assert "gold.readmission" in server.shell(TABLES)
     assert "encounter_id" in server.shell(ASK)
-    first = contents(server)
-    for name in sorted(STAY):
-        server.kill(name)
-    server.await_health()
-    assert contents(server) == first
-    bring(server, 2, starts=False)
-    second = contents(server)
-    assert second != first
-    server.shell(DOWN)
-    assert server.inspect() == {}
-    server.shell(UP_AGAIN)
-    server.await_health()
-    assert contents(server) == second == undisturbed(tmp_path, 2)
 
 
 def test_the_doctor_finds_nothing_wrong_from_inside_a_container(server):
@@ -258,28 +256,13 @@ def test_the_doctor_finds_nothing_wrong_from_inside_a_container(server):
     assert [name for name, text in values(server).items() if text in told] == []
 
 
-def test_the_lake_of_a_workstation_moves_in_and_goes_on(server, tmp_path):
-    whole = undisturbed(tmp_path, 1)
-    exported = server.folder / "export" / "lake"
-    moving = {"LAKEHOUSE_URL": str(exported)}
-    in_folder(tmp_path, "move", "--from", str(tmp_path / "lake"), **moving)
-    server.shell("docker compose down --volumes")
-    (move_in,) = blocks(OPERATE, "docker compose up --detach --no-build airflow-init")
-    for line in move_in:
-        server.shell(line)
-    server.await_health()
-    assert contents(server) == whole
-    bring(server, 2, starts=True)
-    in_folder(tmp_path, "land", FEED, str(write_export(tmp_path, 2)), **moving)
-    in_folder(tmp_path, "run", **moving)
-    assert contents(server) == hashes(tmp_path, **moving)
-
-
-def test_a_server_that_was_backed_up_comes_back_with_all_it_knew(server):
+def test_tables_outlast_a_stop_and_a_server_comes_back_from_its_backup_with_all_it_knew(server):
     back_up, restore = blocks(OPERATE, "docker compose down")
     before = contents(server)
+    assert "gold.readmission" in before
     for line in back_up:
         server.shell(line)
+    assert contents(server) == before
     began = time.monotonic()
     for line in restore:
         server.shell(line)

@@ -227,7 +227,7 @@ def bare(tree):
 
 def test_peers_do_without_what_is_not_here_and_say_so(tree, bare):
     words, environment = bare
-    for name in ("install", "hapi/pom.xml", "dicom3tools/install"):
+    for name in ("install", "hapi/pom.xml", "engine/install", "dicom3tools/install"):
         copied = tree / "tests" / "peers" / name
         copied.parent.mkdir(parents=True, exist_ok=True)
         copied.write_text((PROJECT / "tests" / "peers" / name).read_text())
@@ -236,6 +236,7 @@ def test_peers_do_without_what_is_not_here_and_say_so(tree, bare):
     assert done.stdout.splitlines() == [
         "minio: not built, Go is not here",
         "hapi: not installed, Maven and a Java compiler are not both here",
+        f"engine: not installed, {'that takes root' if os.geteuid() else 'apt-get is not here'}",
         "dicom3tools: not installed, there is no .venv to do it (make setup)",
     ]
 
