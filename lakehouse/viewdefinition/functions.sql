@@ -5,20 +5,23 @@
 
 create macro fhirpath_string(value) as
   case
-    when ascii(value) <> 34 then null
-    when contains(value, '\') then json_extract_string(value, '$')
-    else substr(value, 2, length(value) - 2)
+    when cast(value as varchar) >= '"' and cast(value as varchar) < '#' then case
+      when contains(value, '\') then json_extract_string(value, '$')
+      else substr(value, 2, length(value) - 2)
+    end
   end;
 
 -- Whether a value that was taken without quotes may be no string: it looks like a number (signs and digits stand
--- before 58), a list, an object, true or false. Where it does, it is asked whether it is one.
+-- before the colon), a list, an object ("{" before a quote or "}": a unit like {score} is none), true or false. Where it
+-- does, it is asked whether it is one.
 create macro fhirpath_is_doubtful(value) as
-  ascii(value) < 58 or ascii(value) in (91, 123) or value in ('true', 'false', 'NaN', 'Infinity');
+  value < ':' or (value >= '[' and value < '\') or (value >= '{"' and value < '{#') or value = '{}'
+  or value = 'true' or value = 'false' or value = 'NaN' or value = 'Infinity';
 
 create macro fhirpath_text(value, is_string) as
   case
     when fhirpath_is_doubtful(value) then case
-      when ascii(value) < 58 and try_cast(value as double) is null then value
+      when value < ':' and try_cast(value as double) is null then value
       when is_string then value
     end
     else value
@@ -41,8 +44,8 @@ create macro fhirpath_decimal_text(value) as
 -- A reader writes -Infinity for what is beyond a double.
 create macro fhirpath_decimal(value) as
   case
-    when ascii(value) between 48 and 57 then try_cast(value as double)
-    when ascii(value) = 45 then nullif(try_cast(value as double), cast('-inf' as double))
+    when cast(value as varchar) >= '0' and cast(value as varchar) < ':' then try_cast(value as double)
+    when starts_with(value, '-') then nullif(try_cast(value as double), cast('-inf' as double))
     when starts_with(value, '{"$":"')
       then nullif(nullif(try_cast(substr(value, 7, length(value) - 8) as double), cast('inf' as double)), cast('-inf' as double))
   end;
@@ -122,10 +125,11 @@ create macro fhirpath_parsed_reference_id(reference, target) as
     ) then split_part(split_part(reference, '/_history/', 1), '/', -1)
   end;
 
--- The same for one type. The first case is the usual one, and several times as fast as a regular expression.
+-- The same for one type. The first case is the usual one (0 comes after /), and several times as fast as a regular
+-- expression.
 create macro fhirpath_reference_id(reference, target) as
   case
-    when starts_with(reference, target || '/') and reference <> target || '/'
+    when reference > target || '/' and reference < target || '0'
       and not (reference like target || '/%/%') and not contains(reference, '#')
       then substr(reference, length(target) + 2)
     else fhirpath_parsed_reference_id(reference, target)

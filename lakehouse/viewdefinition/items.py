@@ -273,13 +273,14 @@ class Items:
 
         def sifted(is_doubtful: str) -> str:
             others = self._again(value.trail or ())
-            rest = others.node.contents(but=asked) if others.node else []
+            rest: Node = others.node  # type: ignore[assignment]  # elements have one
+            rest.raw = True
             again = f"case when {is_doubtful} then {others.sql} end"
             kept = self.names.once(
                 again,
                 lambda other: self.names.only_at(
                     items,
-                    lambda item, at: f"{is_told(item)} or {_any_there(f'{other}[{at}]', rest)}",
+                    lambda item, at: f"{is_told(item)} or {self.present(f'{other}[{at}]', rest)}",
                 ),
             )
             return f"case when {is_doubtful} then {kept} else {items} end"
