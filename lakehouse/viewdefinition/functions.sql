@@ -57,57 +57,27 @@ create macro fhirpath_integer(value) as
 create macro fhirpath_integer_from(value, least) as
   case when fhirpath_integer(value) >= least then fhirpath_integer(value) end;
 
--- The forms of R4's date, dateTime, instant and time. Days up to the 28th are in every month; of others the calendar
--- is asked.
-create macro fhirpath_year() as
-  '(?:[1-9]\d\d\d|0[1-9]\d\d|00[1-9]\d|000[1-9])';
-
-create macro fhirpath_clock() as
-  'T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))';
-
-create macro fhirpath_early(clock) as
-  '-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1\d|2[0-8])' || clock || ')?';
-
-create macro fhirpath_late(clock) as
-  fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:29|30|31)' || clock;
-
-create macro fhirpath_dated(value, clock) as
+-- A date, a dateTime or an instant. `early` is the pattern of those that are right as they stand: days up to the 28th are
+-- in every month; of those that `late` describes the calendar is asked.
+create macro fhirpath_dated(value, early, late) as
   case
-    when regexp_full_match(value, '"' || fhirpath_year() || '(?:' || fhirpath_early(clock) || ')?"') then substr(value, 2, length(value) - 2)
-    when regexp_full_match(value, '"' || fhirpath_late(clock) || '"')
-      and try_cast(substr(value, 2, 10) as date) is not null then substr(value, 2, length(value) - 2)
+    when regexp_full_match(value, early) then substr(value, 2, length(value) - 2)
+    when regexp_full_match(value, late) and try_cast(substr(value, 2, 10) as date) is not null
+      then substr(value, 2, length(value) - 2)
   end;
 
-create macro fhirpath_date(value) as
-  fhirpath_dated(value, '');
-
-create macro fhirpath_datetime(value) as
-  fhirpath_dated(value, '(?:' || fhirpath_clock() || ')?');
-
-create macro fhirpath_instant(value) as
-  case when length(value) > 20 then fhirpath_dated(value, fhirpath_clock()) end;
-
--- The same for what was taken without quotes. Only a year could be a number as well: then it is asked whether the
--- value is a string.
-create macro fhirpath_text_dated(value, clock, is_string) as
+-- The same for what was taken without quotes.
+create macro fhirpath_text_instant(value, early, late) as
   case
-    when regexp_full_match(value, fhirpath_year() || fhirpath_early(clock)) then value
-    when length(value) = 4 then case when regexp_full_match(value, '\d{4}') and value <> '0000' and is_string then value end
-    when regexp_full_match(value, fhirpath_late(clock)) and try_cast(left(value, 10) as date) is not null then value
+    when regexp_full_match(value, early) then value
+    when regexp_full_match(value, late) and try_cast(left(value, 10) as date) is not null then value
   end;
 
-create macro fhirpath_text_date(value, is_string) as
-  fhirpath_text_dated(value, '', is_string);
-
-create macro fhirpath_text_datetime(value, is_string) as
-  fhirpath_text_dated(value, '(?:' || fhirpath_clock() || ')?', is_string);
-
-create macro fhirpath_text_instant(value) as
+-- Only a year could be a number as well: then it is asked whether the value is a string.
+create macro fhirpath_text_dated(value, early, late, is_string) as
   case
-    when regexp_full_match(value, fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])' || fhirpath_clock())
-      then value
-    when regexp_full_match(value, fhirpath_late(fhirpath_clock())) and try_cast(left(value, 10) as date) is not null
-      then value
+    when regexp_full_match(value, early) then case when strlen(value) > 4 then value when is_string then value end
+    when regexp_full_match(value, late) and try_cast(left(value, 10) as date) is not null then value
   end;
 
 create macro fhirpath_time(value) as
@@ -116,23 +86,20 @@ create macro fhirpath_time(value) as
       then substr(value, 2, length(value) - 2)
   end;
 
--- The id that a literal reference names, where it names one of a pattern of types by its id: relative or absolute,
--- with a version or without.
-create macro fhirpath_parsed_reference_id(reference, target) as
+-- The id that a literal reference names, where it has the form of one by id: relative or absolute, with a version or
+-- without.
+create macro fhirpath_parsed_reference_id(reference, form) as
   case
-    when regexp_full_match(
-      reference, '(?:https?://[^?#]+/)?' || target || '/[^/?#|]+(?:/_history/[^/?#|]+)?'
-    ) then split_part(split_part(reference, '/_history/', 1), '/', -1)
+    when regexp_full_match(reference, form) then split_part(split_part(reference, '/_history/', 1), '/', -1)
   end;
 
--- The same for one type. The first case is the usual one (0 comes after /), and several times as fast as a regular
--- expression.
-create macro fhirpath_reference_id(reference, target) as
+-- The same for one type, whose references begin with `start`; `stop` comes after all of these. The first case is the
+-- usual one, and several times as fast as a regular expression.
+create macro fhirpath_reference_id(reference, start, stop, form) as
   case
-    when reference > target || '/' and reference < target || '0'
-      and not (reference like target || '/%/%') and not contains(reference, '#')
-      then substr(reference, length(target) + 2)
-    else fhirpath_parsed_reference_id(reference, target)
+    when reference > start and reference < stop and not (reference like start || '%/%') and not contains(reference, '#')
+      then substr(reference, length(start) + 1)
+    else fhirpath_parsed_reference_id(reference, form)
   end;
 
 -- Sums, differences and products of decimals are exact where both have at most 8 places and 10 digits before

@@ -285,7 +285,7 @@ def _leads_nowhere(path: str, focus: Value) -> bool:
 
 
 def _union(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> Iterator[Made]:
-    ready = {}
+    ready: dict[int, Made] = {}
     for inner in select.union:
         if not inner.iterates and not rows.is_sifted:
             ready |= dict(_columns(inner, scope, rows, active))
