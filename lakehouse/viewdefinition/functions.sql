@@ -11,6 +11,15 @@ create macro fhirpath_string(value) as
     end
   end;
 
+-- The strings at a path of the resource that may lead to several, and the first of them.
+create macro fhirpath_strings(value, path) as
+  list_transform(
+    list_filter(json_extract(value, path), lambda part: starts_with(part, '"')), lambda part: json_extract_string(part, '$')
+  );
+
+create macro fhirpath_first_string(value, path) as
+  fhirpath_strings(value, path)[1];
+
 -- Whether a value that was taken without quotes may be no string: it looks like a number (signs and digits stand
 -- before the colon), a list, an object ("{" before a quote or "}": a unit like {score} is none), true or false. Where it
 -- does, it is asked whether it is one.

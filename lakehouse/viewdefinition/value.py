@@ -54,9 +54,9 @@ class Value:
     date, dateTime, time, complex or choice. A complex value that is not `clean` may hold what is no
     object; see Node. `head` is SQL of its first item, right where that is present, and `lists` are
     those whose first items led there. `trail` are the keys that lead to it from the resource, where
-    it is all that stands there; `again` is SQL of the same list, short, and slow to run. `guarded`
-    says that nothing true can come of it where the focus has no contents. `paths` are the JSON
-    paths that the value is made of, `deciders` those that only decide which.
+    it is all that stands there. `guarded` says that nothing true can come of it where the focus has
+    no contents. `paths` are the JSON paths that the value is made of, `deciders` those that only
+    decide which.
     """
 
     sql: str
@@ -71,13 +71,12 @@ class Value:
     lists: tuple[str, ...] = ()
     origin: "tuple[Value, str] | None" = None
     trail: tuple[str, ...] | None = None
-    again: str = ""
     paths: frozenset[str] = field(default_factory=frozenset)
     deciders: frozenset[str] = field(default_factory=frozenset)
 
     def like(self, sql: str, **more: Any) -> "Value":
         """The same type and sources, other SQL; where it came from is forgotten."""
-        forgotten = {"head": "", "lists": (), "origin": None, "trail": None, "again": ""}
+        forgotten = {"head": "", "lists": (), "origin": None, "trail": None}
         return replace(self, **{"sql": sql, **forgotten, **more})
 
     def seen(self, *others: "Value") -> "Value":
