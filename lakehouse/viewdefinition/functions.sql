@@ -21,16 +21,17 @@ create macro fhirpath_first_string(value, path) as
   fhirpath_strings(value, path)[1];
 
 -- Whether a value that was taken without quotes may be no string: it looks like a number (signs and digits stand
--- before the colon), a list, an object ("{" before a quote or "}": a unit like {score} is none), true or false. Where it
--- does, it is asked whether it is one.
+-- before the colon), a list, an object, true or false. Where it does, and is not plainly none (a code like 8302-2, a
+-- unit like [lb_av] or {score}), it is asked whether it is one.
 create macro fhirpath_is_doubtful(value) as
-  value < ':' or (value >= '[' and value < '\') or (value >= '{"' and value < '{#') or value = '{}'
+  value < ':' or (value >= '[' and value < '\') or (value >= '{' and value < '|')
   or value = 'true' or value = 'false' or value = 'NaN' or value = 'Infinity';
 
 create macro fhirpath_text(value, is_string) as
   case
     when fhirpath_is_doubtful(value) then case
       when value < ':' and try_cast(value as double) is null then value
+      when value >= '[' and not json_valid(value) then value
       when is_string then value
     end
     else value
@@ -114,22 +115,26 @@ create macro fhirpath_reference_id(reference, start, stop, form) as
 -- Sums, differences and products of decimals are exact where both have at most 8 places and 10 digits before
 -- them; beyond, they are those of doubles.
 create macro fhirpath_is_short(value) as
-  abs(value) < 1e10 and cast(cast(value as decimal(18, 8)) as double) = value;
+  abs(value) < 1e10 and cast(try_cast(value as decimal(18, 8)) as double) = value;
 
 create macro fhirpath_double(value) as
   cast(cast(value as varchar) as double);
 
+-- Wide enough that no sum or product of two such overflows: a product of decimal(18, 8) is refused from 100 on.
+create macro fhirpath_exactly(value) as
+  cast(cast(value as decimal(18, 8)) as decimal(38, 8));
+
 create macro fhirpath_plus(one, other) as
   case
     when fhirpath_is_short(one) and fhirpath_is_short(other)
-      then fhirpath_double(cast(one as decimal(18, 8)) + cast(other as decimal(18, 8)))
+      then fhirpath_double(fhirpath_exactly(one) + fhirpath_exactly(other))
     else one + other
   end;
 
 create macro fhirpath_times(one, other) as
   case
     when fhirpath_is_short(one) and fhirpath_is_short(other)
-      then fhirpath_double(cast(one as decimal(18, 8)) * cast(other as decimal(18, 8)))
+      then fhirpath_double(fhirpath_exactly(one) * fhirpath_exactly(other))
     else one * other
   end;
 
