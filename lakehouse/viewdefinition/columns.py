@@ -33,6 +33,15 @@ class Made:
     column: Column
     value: Value
 
+    @property
+    def sql(self) -> str:
+        """SQL of its value."""
+        return self.value.sql
+
+    def like(self, sql: str) -> "Made":
+        """The same column by other SQL."""
+        return replace(self, value=self.value.like(sql))
+
 
 class Place:
     """Says of what goes wrong inside in which column and path it is."""

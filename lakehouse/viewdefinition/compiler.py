@@ -79,7 +79,7 @@ def compile_view(told: Any, relation: str = "resources", *, in_lake: bool = Fals
 def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     node = paths.items.root(view.resource, "$")
     root = Value("_r", COMPLEX, view.resource, node=node, clean=True, guarded=True, trail=())
-    rows = Rows(paths, "")
+    rows = Rows(paths, "", is_sifted=bool(view.where))
     scope = Scope(root)
     conditions = [
         _condition(paths, path, number, scope, rows) for number, path in enumerate(view.where)

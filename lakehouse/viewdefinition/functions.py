@@ -168,15 +168,13 @@ def _resource_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
 def _reference_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
     if of.type != "Reference":
         raise PathError("getReferenceKey stands behind a Reference", told.at)
-    target = quoted(_type_name(told) if told.arguments else _ANY_TYPE)
-    if told.arguments and not elements.is_resource(target.strip("'")):
-        raise PathError(f"{target} is not a type of resource", told.at)
-    macro = "fhirpath_reference_id" if told.arguments else "fhirpath_parsed_reference_id"
+    target = _type_name(told) if told.arguments else ""
+    if target and not elements.is_resource(target):
+        raise PathError(f"{quoted(target)} is not a type of resource", told.at)
     source = "source || '/' || " if paths.in_lake else ""
 
     def key(reference: str) -> str:
-        made = paths.items.names.once(reference, lambda told: f"{macro}({told}, {target})")
-        return f"{source}{made}"
+        return source + paths.items.names.once(reference, lambda found: _id_in(found, target))
 
     found = paths.items.reference(of, told.at)
     if paths.in_lake:
@@ -185,6 +183,13 @@ def _reference_key(paths: "Paths", of: Value, told: Call, _: Scope) -> Value:
         return found.like(key(found.sql), kind="string", node=None)
     keys = paths.items.names.present(paths.items.names.each(found.sql, key))
     return found.like(keys, kind="string", node=None)
+
+
+def _id_in(reference: str, target: str) -> str:
+    form = f"(?:https?://[^?#]+/)?{target or _ANY_TYPE}/[^/?#|]+(?:/_history/[^/?#|]+)?"
+    if not target:
+        return f"fhirpath_parsed_reference_id({reference}, {quoted(form)})"
+    return f"fhirpath_reference_id({reference}, '{target}/', '{target}0', {quoted(form)})"
 
 
 def _boundary(paths: "Paths", of: Value, told: Call, scope: Scope) -> Value:

@@ -5,20 +5,33 @@
 
 create macro fhirpath_string(value) as
   case
-    when ascii(value) <> 34 then null
-    when contains(value, '\') then json_extract_string(value, '$')
-    else substr(value, 2, length(value) - 2)
+    when cast(value as varchar) >= '"' and cast(value as varchar) < '#' then case
+      when contains(value, '\') then json_extract_string(value, '$')
+      else substr(value, 2, length(value) - 2)
+    end
   end;
 
+-- The strings at a path of the resource that may lead to several, and the first of them.
+create macro fhirpath_strings(value, path) as
+  list_transform(
+    list_filter(json_extract(value, path), lambda part: starts_with(part, '"')), lambda part: json_extract_string(part, '$')
+  );
+
+create macro fhirpath_first_string(value, path) as
+  fhirpath_strings(value, path)[1];
+
 -- Whether a value that was taken without quotes may be no string: it looks like a number (signs and digits stand
--- before 58), a list, an object, true or false. Where it does, it is asked whether it is one.
+-- before the colon), a list, an object, true or false. Where it does, and is not plainly none (a code like 8302-2, a
+-- unit like [lb_av] or {score}), it is asked whether it is one.
 create macro fhirpath_is_doubtful(value) as
-  ascii(value) < 58 or ascii(value) in (91, 123) or value in ('true', 'false', 'NaN', 'Infinity');
+  value < ':' or (value >= '[' and value < '\') or (value >= '{' and value < '|')
+  or value = 'true' or value = 'false' or value = 'NaN' or value = 'Infinity';
 
 create macro fhirpath_text(value, is_string) as
   case
     when fhirpath_is_doubtful(value) then case
-      when ascii(value) < 58 and try_cast(value as double) is null then value
+      when value < ':' and try_cast(value as double) is null then value
+      when value >= '[' and not json_valid(value) then value
       when is_string then value
     end
     else value
@@ -41,8 +54,8 @@ create macro fhirpath_decimal_text(value) as
 -- A reader writes -Infinity for what is beyond a double.
 create macro fhirpath_decimal(value) as
   case
-    when ascii(value) between 48 and 57 then try_cast(value as double)
-    when ascii(value) = 45 then nullif(try_cast(value as double), cast('-inf' as double))
+    when cast(value as varchar) >= '0' and cast(value as varchar) < ':' then try_cast(value as double)
+    when starts_with(value, '-') then nullif(try_cast(value as double), cast('-inf' as double))
     when starts_with(value, '{"$":"')
       then nullif(nullif(try_cast(substr(value, 7, length(value) - 8) as double), cast('inf' as double)), cast('-inf' as double))
   end;
@@ -54,57 +67,27 @@ create macro fhirpath_integer(value) as
 create macro fhirpath_integer_from(value, least) as
   case when fhirpath_integer(value) >= least then fhirpath_integer(value) end;
 
--- The forms of R4's date, dateTime, instant and time. Days up to the 28th are in every month; of others the calendar
--- is asked.
-create macro fhirpath_year() as
-  '(?:[1-9]\d\d\d|0[1-9]\d\d|00[1-9]\d|000[1-9])';
-
-create macro fhirpath_clock() as
-  'T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))';
-
-create macro fhirpath_early(clock) as
-  '-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1\d|2[0-8])' || clock || ')?';
-
-create macro fhirpath_late(clock) as
-  fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:29|30|31)' || clock;
-
-create macro fhirpath_dated(value, clock) as
+-- A date, a dateTime or an instant. `early` is the pattern of those that are right as they stand: days up to the 28th are
+-- in every month; of those that `late` describes the calendar is asked.
+create macro fhirpath_dated(value, early, late) as
   case
-    when regexp_full_match(value, '"' || fhirpath_year() || '(?:' || fhirpath_early(clock) || ')?"') then substr(value, 2, length(value) - 2)
-    when regexp_full_match(value, '"' || fhirpath_late(clock) || '"')
-      and try_cast(substr(value, 2, 10) as date) is not null then substr(value, 2, length(value) - 2)
+    when regexp_full_match(value, early) then substr(value, 2, length(value) - 2)
+    when regexp_full_match(value, late) and try_cast(substr(value, 2, 10) as date) is not null
+      then substr(value, 2, length(value) - 2)
   end;
 
-create macro fhirpath_date(value) as
-  fhirpath_dated(value, '');
-
-create macro fhirpath_datetime(value) as
-  fhirpath_dated(value, '(?:' || fhirpath_clock() || ')?');
-
-create macro fhirpath_instant(value) as
-  case when length(value) > 20 then fhirpath_dated(value, fhirpath_clock()) end;
-
--- The same for what was taken without quotes. Only a year could be a number as well: then it is asked whether the
--- value is a string.
-create macro fhirpath_text_dated(value, clock, is_string) as
+-- The same for what was taken without quotes.
+create macro fhirpath_text_instant(value, early, late) as
   case
-    when regexp_full_match(value, fhirpath_year() || fhirpath_early(clock)) then value
-    when length(value) = 4 then case when regexp_full_match(value, '\d{4}') and value <> '0000' and is_string then value end
-    when regexp_full_match(value, fhirpath_late(clock)) and try_cast(left(value, 10) as date) is not null then value
+    when regexp_full_match(value, early) then value
+    when regexp_full_match(value, late) and try_cast(left(value, 10) as date) is not null then value
   end;
 
-create macro fhirpath_text_date(value, is_string) as
-  fhirpath_text_dated(value, '', is_string);
-
-create macro fhirpath_text_datetime(value, is_string) as
-  fhirpath_text_dated(value, '(?:' || fhirpath_clock() || ')?', is_string);
-
-create macro fhirpath_text_instant(value) as
+-- Only a year could be a number as well: then it is asked whether the value is a string.
+create macro fhirpath_text_dated(value, early, late, is_string) as
   case
-    when regexp_full_match(value, fhirpath_year() || '-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])' || fhirpath_clock())
-      then value
-    when regexp_full_match(value, fhirpath_late(fhirpath_clock())) and try_cast(left(value, 10) as date) is not null
-      then value
+    when regexp_full_match(value, early) then case when strlen(value) > 4 then value when is_string then value end
+    when regexp_full_match(value, late) and try_cast(left(value, 10) as date) is not null then value
   end;
 
 create macro fhirpath_time(value) as
@@ -113,43 +96,45 @@ create macro fhirpath_time(value) as
       then substr(value, 2, length(value) - 2)
   end;
 
--- The id that a literal reference names, where it names one of a pattern of types by its id: relative or absolute,
--- with a version or without.
-create macro fhirpath_parsed_reference_id(reference, target) as
+-- The id that a literal reference names, where it has the form of one by id: relative or absolute, with a version or
+-- without.
+create macro fhirpath_parsed_reference_id(reference, form) as
   case
-    when regexp_full_match(
-      reference, '(?:https?://[^?#]+/)?' || target || '/[^/?#|]+(?:/_history/[^/?#|]+)?'
-    ) then split_part(split_part(reference, '/_history/', 1), '/', -1)
+    when regexp_full_match(reference, form) then split_part(split_part(reference, '/_history/', 1), '/', -1)
   end;
 
--- The same for one type. The first case is the usual one, and several times as fast as a regular expression.
-create macro fhirpath_reference_id(reference, target) as
+-- The same for one type, whose references begin with `start`; `stop` comes after all of these. The first case is the
+-- usual one, and several times as fast as a regular expression.
+create macro fhirpath_reference_id(reference, start, stop, form) as
   case
-    when starts_with(reference, target || '/') and reference <> target || '/'
-      and not (reference like target || '/%/%') and not contains(reference, '#')
-      then substr(reference, length(target) + 2)
-    else fhirpath_parsed_reference_id(reference, target)
+    when reference > start and reference < stop and not (reference like start || '%/%') and not contains(reference, '#')
+      then substr(reference, length(start) + 1)
+    else fhirpath_parsed_reference_id(reference, form)
   end;
 
 -- Sums, differences and products of decimals are exact where both have at most 8 places and 10 digits before
 -- them; beyond, they are those of doubles.
 create macro fhirpath_is_short(value) as
-  abs(value) < 1e10 and cast(cast(value as decimal(18, 8)) as double) = value;
+  abs(value) < 1e10 and cast(try_cast(value as decimal(18, 8)) as double) = value;
 
 create macro fhirpath_double(value) as
   cast(cast(value as varchar) as double);
 
+-- Wide enough that no sum or product of two such overflows: a product of decimal(18, 8) is refused from 100 on.
+create macro fhirpath_exactly(value) as
+  cast(cast(value as decimal(18, 8)) as decimal(38, 8));
+
 create macro fhirpath_plus(one, other) as
   case
     when fhirpath_is_short(one) and fhirpath_is_short(other)
-      then fhirpath_double(cast(one as decimal(18, 8)) + cast(other as decimal(18, 8)))
+      then fhirpath_double(fhirpath_exactly(one) + fhirpath_exactly(other))
     else one + other
   end;
 
 create macro fhirpath_times(one, other) as
   case
     when fhirpath_is_short(one) and fhirpath_is_short(other)
-      then fhirpath_double(cast(one as decimal(18, 8)) * cast(other as decimal(18, 8)))
+      then fhirpath_double(fhirpath_exactly(one) * fhirpath_exactly(other))
     else one * other
   end;
 

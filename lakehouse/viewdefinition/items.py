@@ -24,9 +24,8 @@ from lakehouse.viewdefinition.value import (
 
 SEVERAL = "several values where the view takes one"
 
-_DIGITS, _KEY, _AGAIN = "digits", "key", "again"
-"""What a leaf is wanted for, if not its value: its digits as sent, a key out of a reference, or to
-see its quotes."""
+_DIGITS, _KEY = "digits", "key"
+"""What a leaf is wanted for, if not its value: its digits as sent, or a key out of a reference."""
 
 _NUMBERS = {"Coding.code", "Identifier.value", "ContactPoint.value", "Address.postalCode"}
 """Strings that often look like a number: without their quotes each would be a doubt."""
@@ -175,7 +174,7 @@ class Items:
         where |= {"paths": frozenset({node.path}), "as_text": as_text}
         is_word = _is_word(of.type, key, node) and where["trail"] is not None
         is_date = _is_date(node) and where["trail"] is not None
-        is_bare = wish != _AGAIN and self._is_bare(node, wish == _KEY or is_word or is_date)
+        is_bare = self._is_bare(node, wish == _KEY or is_word or is_date)
 
         def read(raw: str) -> str:
             if is_bare:
@@ -187,12 +186,10 @@ class Items:
             sql = self.names.once(member(self._struct(of, of.sql), key), read)
             return Value(sql, kind, **where)
         if is_bare and is_word and wish != _KEY:
-            where["again"] = self._again(where["trail"]).sql
-            sql = self._words(self._leaves(of, node, key, str), where["again"])
+            sql = self._words(self._leaves(of, node, key, str), node)
         else:
             sql = self.names.present(self._leaves(of, node, key, read))
-        if wish != _AGAIN:
-            where["head"] = self.names.once(self._head(of, key, node.is_list), read)
+        where["head"] = self.names.once(self._head(of, key, node.is_list), read)
         return Value(sql, kind, many=True, lists=self._lists(of, key, node.is_list), **where)
 
     def _leaves(self, of: Value, node: Node, key: str, read: Callable[[str], str]) -> str:
@@ -200,10 +197,11 @@ class Items:
             return self.names.each(self._member_list(of, key), read)
         return self.names.each(of.sql, lambda item: read(member(self._struct(of, item), key)))
 
-    def _words(self, words: str, again: str) -> str:
+    def _words(self, words: str, node: Node) -> str:
         """The strings among what was taken without quotes; where one might be something else, the
         resource is read again with them."""
         doubtful = self.names.only(words, lambda word: f"fhirpath_is_doubtful({word})")
+        again = f"fhirpath_strings(resource, {quoted(node.path)})"
         return f"case when len({doubtful}) > 0 then {again} else {self.names.present(words)} end"
 
     def _member_list(self, of: Value, key: str) -> str:
@@ -273,13 +271,14 @@ class Items:
 
         def sifted(is_doubtful: str) -> str:
             others = self._again(value.trail or ())
-            rest = others.node.contents(but=asked) if others.node else []
+            rest: Node = others.node  # type: ignore[assignment]  # elements have one
+            rest.raw = True
             again = f"case when {is_doubtful} then {others.sql} end"
             kept = self.names.once(
                 again,
                 lambda other: self.names.only_at(
                     items,
-                    lambda item, at: f"{is_told(item)} or {_any_there(f'{other}[{at}]', rest)}",
+                    lambda item, at: f"{is_told(item)} or {self.present(f'{other}[{at}]', rest)}",
                 ),
             )
             return f"case when {is_doubtful} then {kept} else {items} end"
@@ -288,15 +287,14 @@ class Items:
         return self.names.once(f"coalesce(len({lacking}), 0) > 0", sifted)
 
     def _again(self, trail: tuple[str, ...]) -> Value:
-        """What is at these keys, read from the resource once more: a leaf with its quotes, an
-        element to take other keys of it."""
+        """The elements at these keys, read from the resource once more."""
         node = self.roots[0]
         other = self.root(node.type, "$")
         sql = self.opened("resource", other)
         found = Value(sql, COMPLEX, node.type, node=other, trail=())
         for key in trail:
             node = node.children[key]
-            found = self._child(found, key, node.type, node.is_list, _AGAIN)
+            found = self._child(found, key, node.type, node.is_list, "")
         return found
 
     def _is_there(self, value: Value, item: str) -> str:
@@ -319,9 +317,16 @@ class Items:
             # the first of each list on the way is the answer, unless it has none and there are
             # others
             several = " or ".join(f"len({listed}) > 1" for listed in value.lists)
-            items = f"({value.again})[1]" if value.again else items
+            items = self._first_text(value) or items
             items = f"coalesce({value.head}, case when {several or 'true'} then {items} end)"
         return value.like(items, many=False, clean=value.kind == COMPLEX)
+
+    def _first_text(self, value: Value) -> str:
+        """SQL of the first string there is, short, and slow to run; empty for what is none."""
+        node = value.node
+        if node is None or value.trail is None or elements.kind_of(node.type) != "string":
+            return ""
+        return f"fhirpath_first_string(resource, {quoted(node.path)})"
 
     def single(self, value: Value) -> Value:
         """The only item of a value; with several, the query fails."""

@@ -34,13 +34,15 @@ class Rows:
     """The steps so far; `rows` collects what decides which rows there are.
 
     `condition` is what the next list that is unnested waits for: as a WHERE it would be pushed
-    below the step that reads the JSON, which would then be read twice.
+    below the step that reads the JSON, which would then be read twice. `is_sifted` where that may
+    leave out many of the resources.
     """
 
     paths: Paths
     sql: str
     rows: frozenset[str] = frozenset()
     condition: str = ""
+    is_sifted: bool = False
     count: int = 0
 
     def step(self, *items: str) -> None:
@@ -74,6 +76,14 @@ class Rows:
         name = self.name("c")
         self.step(f"{sql} as {name}")
         return value.like(name)
+
+    def kept(self, columns: Mapping[int, Made]) -> dict[int, Made]:
+        """The same columns worked out now, while there is one row of each focus: what is unnested
+        later repeats their values, not what they are made of."""
+        names = {key: self.name("k") for key, made in columns.items() if not is_plain(made.sql)}
+        if names:
+            self.step(*(f"{columns[key].sql} as {name}" for key, name in names.items()))
+        return {key: made.like(names.get(key, made.sql)) for key, made in columns.items()}
 
     def only(self, condition: str) -> None:
         """Keep the rows that pass."""
@@ -111,6 +121,8 @@ def select_rows(
         scope, text = _repeat(select, scope, rows, text, active)
     if ready is None or select.iterates:
         ready = dict(_columns(select, scope, rows, active))
+        if select.multiplies() and not rows.is_sifted:
+            ready = rows.kept(ready)
     yield from (ready[id(column)] for column in select.columns)
     for inner in select.selects:
         yield from select_rows(inner, scope, rows, text, active, ready)
@@ -273,6 +285,11 @@ def _leads_nowhere(path: str, focus: Value) -> bool:
 
 
 def _union(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> Iterator[Made]:
+    ready: dict[int, Made] = {}
+    for inner in select.union:
+        if not inner.iterates and not rows.is_sifted:
+            ready |= dict(_columns(inner, scope, rows, active))
+    ready = rows.kept(ready)
     branch = rows.name("b")
     numbers = _branches(select, scope, rows)
     if active != "true":
@@ -281,7 +298,8 @@ def _union(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> 
     made = []
     for number, inner in enumerate(select.union):
         mine = f"{branch} = {number}" if active == "true" else f"({active} and {branch} = {number})"
-        made.append(list(select_rows(inner, scope, rows, text, mine)))
+        own = ready if any(id(column) in ready for column in inner.all_columns()) else None
+        made.append(list(select_rows(inner, scope, rows, text, mine, own)))
     for columns in zip(*made, strict=True):
         yield _merged(select, columns, branch)
 

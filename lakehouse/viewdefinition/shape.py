@@ -7,7 +7,7 @@ an object should be) looks like an object without contents.
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +38,11 @@ class Node:
             self.children[key] = Node(kind, is_list, path)
         return self.children[key]
 
-    def contents(self, *, but: Collection[str] = ()) -> list[str]:
-        """Every key that an element of this type may have, but these, each now read; those read
-        before come first."""
+    def contents(self) -> list[str]:
+        """Every key that an element of this type may have, each now read; those read before come
+        first."""
         for key, kind, is_list in self._known():
-            if key not in but:
-                self.child(key, kind, is_list=is_list)
+            self.child(key, kind, is_list=is_list)
         return list(self.children)
 
     def keys(self, *, lists: bool) -> list[str]:

@@ -20,20 +20,27 @@ _TEXT = re.compile(r"'(?:[^']|'')*'")
 _ITEM = re.compile(r"\bx\d+\b")
 _LAMBDA = re.compile(r"\blambda (x\d+(?:, x\d+)?):")
 _NAMED = re.compile(r"\b_v\d+\b")
-_READ_TEXT = {
-    "date": "fhirpath_text_date({0}, {1})",
-    "dateTime": "fhirpath_text_datetime({0}, {1})",
-    "instant": "fhirpath_text_instant({0})",
+_YEAR = r"(?:[1-9]\d\d\d|0[1-9]\d\d|00[1-9]\d|000[1-9])"
+_MONTH, _DAY = "-(?:0[1-9]|1[0-2])", r"-(?:0[1-9]|1\d|2[0-8])"
+_CLOCK = (
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
+    r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
+)
+_DATED = {
+    "date": (f"{_YEAR}(?:{_MONTH}(?:{_DAY})?)?", ""),
+    "dateTime": (f"{_YEAR}(?:{_MONTH}(?:{_DAY}(?:{_CLOCK})?)?)?", f"(?:{_CLOCK})?"),
+    "instant": (f"{_YEAR}{_MONTH}{_DAY}{_CLOCK}", _CLOCK),
 }
+"""The forms of R4's dates: up to the 28th of a month, and what may follow a later day."""
+
+_QUOTE = '"'
+
 _READ = {
     "boolean": "fhirpath_boolean({0})",
     "integer": "fhirpath_integer({0})",
     "unsignedInt": "fhirpath_integer_from({0}, 0)",
     "positiveInt": "fhirpath_integer_from({0}, 1)",
     "decimal": "fhirpath_decimal({0})",
-    "date": "fhirpath_date({0})",
-    "dateTime": "fhirpath_datetime({0})",
-    "instant": "fhirpath_instant({0})",
     "time": "fhirpath_time({0})",
 }
 
@@ -47,9 +54,9 @@ class Value:
     date, dateTime, time, complex or choice. A complex value that is not `clean` may hold what is no
     object; see Node. `head` is SQL of its first item, right where that is present, and `lists` are
     those whose first items led there. `trail` are the keys that lead to it from the resource, where
-    it is all that stands there; `again` is SQL of the same list, short, and slow to run. `guarded`
-    says that nothing true can come of it where the focus has no contents. `paths` are the JSON
-    paths that the value is made of, `deciders` those that only decide which.
+    it is all that stands there. `guarded` says that nothing true can come of it where the focus has
+    no contents. `paths` are the JSON paths that the value is made of, `deciders` those that only
+    decide which.
     """
 
     sql: str
@@ -64,13 +71,12 @@ class Value:
     lists: tuple[str, ...] = ()
     origin: "tuple[Value, str] | None" = None
     trail: tuple[str, ...] | None = None
-    again: str = ""
     paths: frozenset[str] = field(default_factory=frozenset)
     deciders: frozenset[str] = field(default_factory=frozenset)
 
     def like(self, sql: str, **more: Any) -> "Value":
         """The same type and sources, other SQL; where it came from is forgotten."""
-        forgotten = {"head": "", "lists": (), "origin": None, "trail": None, "again": ""}
+        forgotten = {"head": "", "lists": (), "origin": None, "trail": None}
         return replace(self, **{"sql": sql, **forgotten, **more})
 
     def seen(self, *others: "Value") -> "Value":
@@ -101,13 +107,25 @@ def read_leaf(raw: str, type_name: str, *, as_text: bool = False) -> str:
     type (R4, Data Types)."""
     if as_text and type_name == "decimal":
         return f"fhirpath_decimal_text({raw})"
+    if type_name in _DATED:
+        return f"fhirpath_dated({raw}, {_forms(type_name, _QUOTE)})"
     return _READ.get(type_name, "fhirpath_string({0})").format(raw)
 
 
 def read_text(text: str, type_name: str, path: str) -> str:
     """The same for a leaf at a path of the resource that was taken without its quotes."""
+    if type_name == "instant":
+        return f"fhirpath_text_instant({text}, {_forms(type_name)})"
     is_string = f"json_type(resource, {quoted(path)}) = 'VARCHAR'"
-    return _READ_TEXT.get(type_name, "fhirpath_text({0}, {1})").format(text, is_string)
+    if type_name in _DATED:
+        return f"fhirpath_text_dated({text}, {_forms(type_name)}, {is_string})"
+    return f"fhirpath_text({text}, {is_string})"
+
+
+def _forms(type_name: str, quote: str = "") -> str:
+    early, clock = _DATED[type_name]
+    late = f"{_YEAR}{_MONTH}-(?:29|30|31){clock}"
+    return ", ".join(quoted(f"{quote}{form}{quote}") for form in (early, late))
 
 
 def is_text(raw: str, text: str) -> str:

@@ -120,6 +120,20 @@ class Select:
         """True where the select or one inside it repeats."""
         return bool(self.repeat) or any(inner.repeats() for inner in (*self.selects, *self.union))
 
+    def multiplies(self) -> bool:
+        """True where what is inside makes at least one row of each focus, and may make several."""
+        parts = (*self.selects, *self.union)
+        is_any = bool(self.union) or any(part.iterates or part.multiplies() for part in parts)
+        return is_any and self._leaves_none_out()
+
+    def _leaves_none_out(self) -> bool:
+        union = not self.union or any(
+            (not part.iterates or part.or_null) and part._leaves_none_out() for part in self.union
+        )
+        return union and all(
+            (not part.iterates or part.or_null) and part._leaves_none_out() for part in self.selects
+        )
+
     def asks_index(self) -> bool:
         """True where some path inside may ask for %rowIndex."""
         told = [*(column.path for column in self.columns), self.each or "", *self.repeat]

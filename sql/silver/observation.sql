@@ -52,6 +52,7 @@ with told as (
       "method": {"coding": [{"system": "VARCHAR", "code": "VARCHAR", "display": "VARCHAR"}]},
       "specimen": {"reference": "VARCHAR"},
       "hasMember": [{"reference": "VARCHAR"}],
+      "derivedFrom": [{"reference": "VARCHAR"}],
       "valueQuantity": {
         "value": "VARCHAR", "comparator": "VARCHAR", "unit": "VARCHAR", "system": "VARCHAR", "code": "VARCHAR"
       },
@@ -120,6 +121,8 @@ whole as (
     fhir_types(record.performer) as performer_types,
     fhir_references(source, record.performer, '[A-Z][A-Za-z]+') as performer_ids,
     fhir_references(source, record.hasMember, 'Observation') as member_ids,
+    fhir_types(record.derivedFrom) as derived_from_types,
+    fhir_references(source, record.derivedFrom, '[A-Z][A-Za-z]+') as derived_from_ids,
     record.component as components,
     coalesce(
       record.valueString, record.valueBoolean, record.valueInteger, record.valueRange, record.valueRatio,
@@ -297,6 +300,8 @@ select
   performer_types,
   performer_ids,
   member_ids,
+  derived_from_types,
+  derived_from_ids,
   sign.vital_sign,
   fhir_converted(number, unit.shift, unit.factor, unit.divisor) as vital_sign_value,
   fhir_converted(number, unit.shift, unit.factor, unit.divisor)

@@ -295,6 +295,7 @@ def test_each_value_of_an_observation_says_how_and_by_whom_it_was_made(tables: T
             {"reference": "Organization/o1/_history/2"},
         ],
         "hasMember": [{"reference": "Observation/m1"}, {"reference": "Media/m2"}],
+        "derivedFrom": [{"reference": "Media/m2"}, {"reference": "Observation/m3"}],
     }
     tables.tell(observation(**PRESSURE, **told), observation("o2"))
     tables.build("silver.observation")
@@ -310,10 +311,10 @@ def test_each_value_of_an_observation_says_how_and_by_whom_it_was_made(tables: T
     tables.holds(
         "silver.observation",
         """
-        performer_types              | member_ids
-        [Practitioner, Organization] | [north/m1]
-        [Practitioner, Organization] | [north/m1]
-        []                           | []
+        performer_types              | member_ids | derived_from_types   | derived_from_ids
+        [Practitioner, Organization] | [north/m1] | [Media, Observation] | [north/m2, north/m3]
+        [Practitioner, Organization] | [north/m1] | [Media, Observation] | [north/m2, north/m3]
+        []                           | []         | []                   | []
         """,
     )
 

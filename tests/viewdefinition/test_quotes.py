@@ -9,7 +9,7 @@ from lakehouse.transform.views import evaluate
 from tests.viewdefinition.asking import ask, column, patient
 
 STRINGS = ["", " 5", "5", "-1", "1e5", "1e999", "-Infinity", "NaN", "true", "false", "0x1", "10*3/uL", "%", "{score}",
-           "[1]", "{}", '{"a":1}', "null", "\\", 'say "5"', "é", "a\nb", "word"]  # fmt: skip
+           "[1]", "[-1]", "[]", "[true]", "[null]", "[false", '["a"]', "[{}]", "[lb_av]", "[ft_i]", "{}", '{"a":1}', "null", "\\", 'say "5"', "é", "a\nb", "word"]  # fmt: skip
 OTHERS = [
     None,
     5,
