@@ -12,7 +12,7 @@ from lakehouse.catalog.load import Catalog
 from lakehouse.settings import read_settings
 
 settings = read_settings()
-catalog = Catalog.read(settings.sql, settings.feeds)
+catalog = Catalog.of(settings)
 
 for feed in catalog.feeds.values():
     if feed.most_refused is None:

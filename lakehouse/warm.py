@@ -29,4 +29,4 @@ def warm(settings: Settings) -> None:
             import_module(module.name)
     for name in _LATER:
         import_module(name)
-    Catalog.read(settings.sql, settings.feeds)
+    Catalog.of(settings)

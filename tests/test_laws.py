@@ -18,7 +18,7 @@ from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Table, Write
 from lakehouse.cli import parser
 from lakehouse.settings import PROJECT
-from lakehouse.transform.columns import constant_columns
+from lakehouse.transform.tracing import constant_columns
 
 CATALOG = Catalog.read([PROJECT / "sql"], PROJECT / "dags" / "feeds.toml")
 MODELS = CATALOG.models()

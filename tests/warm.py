@@ -18,7 +18,7 @@ warm(settings)
 # each engine of a forked process would hash the extension anew, another third
 extensions._checked.update(map(extensions._identity, extensions.find_extensions(with_http=True)))
 # and each build would find out anew where its columns come from
-declared = Catalog.read(settings.sql, settings.feeds)
+declared = Catalog.of(settings)
 for name in REACHED:
     trace_columns(declared.table(name), declared)
 # what is shared with a forked process stays so: its collector writes to no page of it

@@ -74,7 +74,7 @@ def run_demo(settings: Settings, say: Say, *, patients: int, access: Access) -> 
 
     What an earlier demo delivered is not delivered again. Raises StoreError when a run fails.
     """
-    feeds = demo_feeds(Catalog.read(settings.sql, settings.feeds))
+    feeds = demo_feeds(Catalog.of(settings))
     api = Api.sign_in(access)
     await_dags(api, [*(feed.dag_id for feed in feeds), REFINE, _GOVERN], _PARSE_SECONDS)
     delivered = Delivered(settings)

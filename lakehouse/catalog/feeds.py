@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lakehouse.catalog.expectation import Expectation, parse_expectation
-from lakehouse.catalog.spec import Export, Feed
+from lakehouse.catalog.spec import QUARANTINE_COLUMNS, Export, Feed, Table, Write
 from lakehouse.errors import SpecError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -153,3 +153,17 @@ def _size(where: str, text: Any) -> int:
     if not match:
         raise SpecError(f"{where} is not a size", hint="write it like '256 GiB'")
     return int(match[1]) * _BYTES[match[2]]
+
+
+def quarantine_of(feed: Feed) -> Table:
+    """The table where what a feed sent and could not be read waits."""
+    return Table(
+        name=feed.quarantine,
+        about=f"Records of {feed.name} that could not be read, as they came, with the reason.",
+        owner=feed.owner,
+        keep="30 days",
+        write=Write.APPEND,
+        path="feeds.toml",
+        key=("_sequence", "_line"),
+        columns=QUARANTINE_COLUMNS,
+    )

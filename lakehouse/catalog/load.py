@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import yaml
 
 from lakehouse.catalog.checks import parse_checks
-from lakehouse.catalog.feeds import read_feeds
+from lakehouse.catalog.feeds import quarantine_of, read_feeds
+from lakehouse.catalog.kept import Kept, code_digest, named
 from lakehouse.catalog.spec import (
     PENDING,
-    QUARANTINE_COLUMNS,
     Column,
     Feed,
     Phi,
@@ -25,25 +24,16 @@ from lakehouse.catalog.spec import (
 )
 from lakehouse.catalog.views import read_definition
 from lakehouse.errors import SpecError
-from lakehouse.viewdefinition.compiler import macros as view_macros
+from lakehouse.settings import Settings
+from lakehouse.viewdefinition import compiler
 
 LAYERS = (
     "landing", "bronze", "fhir", "codes", "silver", "gold", "lineage", "quarantine", "audit",
 )  # fmt: skip
-TYPES = frozenset(
-    {
-        "varchar",
-        "varchar[]",
-        "bigint",
-        "integer",
-        "double",
-        "decimal(18,6)",
-        "boolean",
-        "date",
-        "timestamptz",
-        "blob",
-    }
-)
+TYPES = {
+    "varchar", "varchar[]", "bigint", "integer", "double", "decimal(18,6)", "boolean", "date",
+    "timestamptz", "blob",
+}  # fmt: skip
 SOURCES = "codes.source"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -56,6 +46,7 @@ _SQL_KEYS = {
     "about", "owner", "keep", "write", "key", "columns", "by", "checks", "constants", "across",
     "resources",
 }  # fmt: skip
+_MOST_KNOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +58,25 @@ class Catalog:
     feeds: Mapping[str, Feed]
     macros: Mapping[str, str]
     codes: Mapping[str, Path]
+    kept: Kept | None = None
 
     @classmethod
-    def read(cls, roots: Iterable[Path], feeds: Path) -> "Catalog":
+    def of(cls, settings: Settings) -> "Catalog":
+        """Read what these settings name; what is compiled is kept in LAKEHOUSE_HOME.
+
+        Raises SpecError naming the file and the cure.
+        """
+        return cls.read(settings.sql, settings.feeds, Kept(settings.home / "compiled"))
+
+    @classmethod
+    def read(cls, roots: Iterable[Path], feeds: Path, kept: Kept | None = None) -> "Catalog":
         """Read the folders in turn, a later one laid over an earlier one.
 
         Raises SpecError naming the file and the cure.
         """
         roots, known = tuple(roots), read_feeds(feeds)
-        declared = _declared(roots, cls.digest(roots))
-        refused = {feed.quarantine: _feed_quarantine(feed) for feed in known.values()}
+        declared = _declared(roots, cls.digest(roots), kept)
+        refused = {feed.quarantine: quarantine_of(feed) for feed in known.values()}
         catalog = replace(declared, tables={**declared.tables, **refused}, feeds=known)
         catalog._validate()
         return catalog
@@ -197,9 +197,24 @@ class Catalog:
             raise SpecError("one source has two time zones", hint="give its feeds one zone")
 
 
-@lru_cache(maxsize=4)
-def _declared(roots: tuple[Path, ...], _: str) -> Catalog:
+_known: dict[tuple[tuple[Path, ...], str], Catalog] = {}
+
+
+def _declared(roots: tuple[Path, ...], digest: str, kept: Kept | None) -> Catalog:
     """What folders with this content declare, without feeds: one process opens many lakes."""
+    place = roots, digest
+    if place not in _known:
+        name = named(digest, code_digest(Path(__file__).parent, Path(compiler.__file__).parent))
+        found = kept.get("catalog", name, Catalog) if kept else None
+        while len(_known) >= _MOST_KNOWN:
+            del _known[next(iter(_known))]
+        _known[place] = found or _read(roots)
+        if kept and not found:
+            kept.put("catalog", name, _known[place])
+    return replace(_known[place], kept=kept)
+
+
+def _read(roots: tuple[Path, ...]) -> Catalog:
     columns = _columns(roots)
     macros = _macros(roots)
     codes = {f"codes.{p.stem}": p for p in _files(roots, "codes/*.csv")}
@@ -275,7 +290,7 @@ def _column(path: Path, name: str, told: Any) -> Column:
 
 def _macros(roots: Iterable[Path]) -> dict[str, str]:
     # an engine that shows no ViewDefinition is spared their macros
-    found = dict(view_macros()) if _files(roots, "fhir/*.json") else {}
+    found = dict(compiler.macros()) if _files(roots, "fhir/*.json") else {}
     for path in _files(roots, "functions.sql"):
         found |= {m[1]: m[0] for m in _MACRO.finditer(path.read_text())}
     return found
@@ -377,16 +392,3 @@ def _resources(path: Path, told: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) and _RESOURCE.match(name) for name in names):
         raise SpecError(f"{path}: resources lists types of FHIR resources")
     return tuple(names)
-
-
-def _feed_quarantine(feed: Feed) -> Table:
-    return Table(
-        name=feed.quarantine,
-        about=f"Records of {feed.name} that could not be read, as they came, with the reason.",
-        owner=feed.owner,
-        keep="30 days",
-        write=Write.APPEND,
-        path="feeds.toml",
-        key=("_sequence", "_line"),
-        columns=QUARANTINE_COLUMNS,
-    )

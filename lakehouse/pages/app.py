@@ -46,7 +46,7 @@ class Declared:
         """The catalogue as the files have it."""
         seen = tuple(self._files())
         if self._catalog is None or seen != self._seen:
-            self._catalog = Catalog.read(self._settings.sql, self._settings.feeds)
+            self._catalog = Catalog.of(self._settings)
             self._seen = seen
         return self._catalog
 

@@ -27,7 +27,7 @@ _GOOD = """
 def look_at_work(settings: Settings) -> list[Finding]:
     """Tell how each feed and the outbox stand, from files of this machine; opens no table."""
     try:
-        catalog = Catalog.read(settings.sql, settings.feeds)
+        catalog = Catalog.of(settings)
     except LakehouseError as error:
         return [found(_DECLARED, False, error.message, error.hint or "mend that file")]
     tables = len(catalog.tables)

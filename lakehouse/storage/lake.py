@@ -355,7 +355,7 @@ def open_lake(settings: Settings, role: str, clock: Clock | None = None) -> Lake
     """Open the lake with the keys of `role`; raises SpecError for wrong declarations."""
     if _UNFIT.search(settings.lake_url()):
         raise SpecError("a lake's address may not hold %, # or ?", hint="choose another folder")
-    catalog = Catalog.read(settings.sql, settings.feeds)
+    catalog = Catalog.of(settings)
     return Lake(catalog, settings, settings.credentials(role), clock or (lambda: datetime.now(UTC)))
 
 

@@ -137,9 +137,7 @@ def held(served: Served, feed: str) -> tuple[list[str], int]:
 
 
 def waits(settings: Settings, feed: str) -> Any:
-    found = list_feeds(
-        open_state(settings), Catalog.read(settings.sql, settings.feeds), datetime.now(UTC)
-    )
+    found = list_feeds(open_state(settings), Catalog.of(settings), datetime.now(UTC))
     return next(state.question for state in found if state.name == feed)
 
 

@@ -23,7 +23,7 @@ DATA_LIBRARIES = {
 
 @pytest.fixture
 def catalog(settings: Settings) -> Catalog:
-    return Catalog.read(settings.sql, settings.feeds)
+    return Catalog.of(settings)
 
 
 def said(program: str) -> list[str]:

@@ -22,7 +22,7 @@ def settings_in(folder: Path, **more: str) -> Settings:
 
 def test_a_delivery_is_seen_whole_or_not_at_all_and_can_be_taken_at_once(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    feeds = demo_feeds(Catalog.read(settings.sql, settings.feeds))
+    feeds = demo_feeds(Catalog.of(settings))
     assert not any(waiting(settings, feed) for feed in feeds)
     told = deliver(settings, feeds, PATIENTS, 1)
     for feed in feeds:
@@ -47,7 +47,7 @@ def test_a_hospitals_own_feeds_are_not_used_for_a_demo(tmp_path: Path) -> None:
     (tmp_path / "feeds.toml").write_text("")
     settings = settings_in(tmp_path, LAKEHOUSE_CONFIG=str(tmp_path))
     with pytest.raises(SpecError, match="needs the feeds"):
-        demo_feeds(Catalog.read(settings.sql, settings.feeds))
+        demo_feeds(Catalog.of(settings))
 
 
 @pytest.mark.long
@@ -55,7 +55,7 @@ def test_at_the_end_tables_lineage_one_rows_origin_and_three_answers_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = settings_in(tmp_path)
-    feed, other = demo_feeds(Catalog.read(settings.sql, settings.feeds))
+    feed, other = demo_feeds(Catalog.of(settings))
     deliver(settings, [feed, other], PATIENTS, 1)
     run(settings, lambda _: None, feeds=[feed.name])
     capsys.readouterr()

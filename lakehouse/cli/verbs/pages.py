@@ -15,7 +15,7 @@ def asked(settings: Settings) -> tuple[Any, Any]:
     from lakehouse.catalog.load import Catalog
     from lakehouse.state.store import open_state
 
-    return open_state(settings), Catalog.read(settings.sql, settings.feeds)
+    return open_state(settings), Catalog.of(settings)
 
 
 @verb("feeds", "List the feeds: last arrival, lag, what was refused.", JSON)

@@ -80,7 +80,7 @@ def lineage(settings: Settings, told: Told) -> None:
     from lakehouse.provenance import lineage_lines
     from lakehouse.transform.ancestry import ancestors
 
-    found = ancestors(Catalog.read(settings.sql, settings.feeds), told.name)
+    found = ancestors(Catalog.of(settings), told.name)
     answer(told, [asdict(ancestor) for ancestor in found], lineage_lines(told.name, found))
 
 
