@@ -40,6 +40,7 @@ class Engine(Session):
         self._catalog, self._url = lake.catalog, lake.url
         self._shown: set[str] = set()
         self._undefined = {name.lower(): made for name, made in lake.catalog.macros.items()}
+        self._opened: set[str] = set()
         extensions = find_extensions(with_http=lake.credentials is not None)
         is_checked = are_checked(lake.settings.home, extensions)
         super().__init__(lake.settings, threads=threads, allow_unsigned=is_checked)
@@ -55,7 +56,10 @@ class Engine(Session):
         self.execute(f"create schema {WORK}")
         for name in self._shown:
             self.execute(f"drop view if exists {name}")
+        for snapshot in self._opened:
+            self.execute(f"detach {snapshot}")
         self._shown.clear()
+        self._opened.clear()
         give_back()
 
     def attach(
@@ -66,8 +70,19 @@ class Engine(Session):
         if version is None:
             self._show(name, self.empty(table))
             return
-        place = _quoted(place_of(self._url, table.name))
-        self._show(name, f"from delta_scan({place}, version => {version}) where {where}")
+        self._show(name, f"from {self._open(table, version)} where {where}")
+
+    def _open(self, table: Table, version: int) -> str:
+        """A table at a version, whose log is read once, however often and through however many
+        views a query names it."""
+        snapshot = f'"{table.name}@{version}"'
+        if snapshot not in self._opened:
+            place = _quoted(place_of(self._url, table.name))
+            self.execute(
+                f"attach {place} as {snapshot} (type delta, pin_snapshot, version {version})"
+            )
+            self._opened.add(snapshot)
+        return snapshot
 
     def attach_files(
         self, table: Table, files: Sequence[str], where: str, *, name: str = ""
