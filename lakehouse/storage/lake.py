@@ -28,7 +28,7 @@ from lakehouse.lineage.place import namespace
 from lakehouse.objects import Objects, open_objects
 from lakehouse.settings import Credentials, Settings
 from lakehouse.storage.commit import TRIES, Commit, Conflict, Note, Ranges, is_apart
-from lakehouse.storage.types import arrow_schema
+from lakehouse.storage.types import arrow_schema, plain_types
 
 Clock = Callable[[], datetime]
 Rows: TypeAlias = pa.Table | pa.RecordBatchReader
@@ -104,7 +104,7 @@ class Stored:
     def is_current_shape(self) -> bool:
         """True when the stored columns are the declared ones."""
         stored = pa.schema(self._delta.schema().to_arrow())
-        return stored.names == self.schema.names and _plain(stored) == _plain(self.schema)
+        return stored.names == self.schema.names and plain_types(stored) == plain_types(self.schema)
 
     def stored_columns(self) -> list[str]:
         """The names it is stored with: a table that is only added to gets those that were declared
@@ -383,13 +383,6 @@ def _writer(table: Table, schema: pa.Schema) -> WriterProperties:
         max_row_group_size=_RAW_GROUP_ROWS if is_raw else _GROUP_ROWS,
         column_properties=dict.fromkeys(single, ColumnProperties(dictionary_enabled=False)),
     )
-
-
-def _plain(schema: pa.Schema) -> list[str]:
-    views = {"string_view": "string", "binary_view": "binary", "large_string": "string"}
-    # the same list of texts, as Arrow and as Parquet call its parts
-    types = (str(field.type).replace("<element:", "<item:") for field in schema)
-    return [views.get(name, name) for name in types]
 
 
 def _storage_options(credentials: Credentials | None) -> dict[str, str] | None:

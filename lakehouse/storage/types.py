@@ -23,3 +23,11 @@ ARROW: Mapping[str, pa.DataType] = {
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """The Arrow schema of a table with these columns, in this order."""
     return pa.schema([pa.field(column.name, ARROW[column.type]) for column in columns])
+
+
+def plain_types(schema: pa.Schema) -> list[str]:
+    """The types of a schema, alike where only the writing of texts or lists differs."""
+    views = {"string_view": "string", "binary_view": "binary", "large_string": "string"}
+    # the same list of texts, as Arrow and as Parquet call its parts
+    types = (str(field.type).replace("<element:", "<item:") for field in schema)
+    return [views.get(name, name) for name in types]
