@@ -78,9 +78,8 @@ class Engine(Session):
         snapshot = f'"{table.name}@{version}"'
         if snapshot not in self._opened:
             place = _quoted(place_of(self._url, table.name))
-            self.execute(
-                f"attach {place} as {snapshot} (type delta, pin_snapshot, version {version})"
-            )
+            how = f"type delta, read_only, pin_snapshot, version {version}"
+            self.execute(f"attach {place} as {snapshot} ({how})")
             self._opened.add(snapshot)
         return snapshot
 
