@@ -19,7 +19,7 @@ TABLE = "silver.ward_stay"
 
 def read(folder: Path, *more: Path) -> Catalog:
     """The catalogue as a new process reads it."""
-    load._declared.cache_clear()
+    load._known.clear()
     columns._traced.clear()
     return Catalog.read([PROJECT / "sql", *more], FEEDS, Kept(folder))
 
