@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.workbench import drop, lake_at, patient
 
 _PROGRAM = """
@@ -35,6 +37,7 @@ os._exit(0)
 _OURS = ("lakehouse", "deltalake", "duckdb", "pyarrow", "sqlglot", "openlineage", "minio", "polars")
 
 
+@pytest.mark.long
 def test_work_forked_from_a_warm_process_loads_no_module_of_the_lake_or_its_engines(
     tmp_path: Path,
 ) -> None:

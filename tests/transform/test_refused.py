@@ -21,6 +21,8 @@ from lakehouse.transform.build import build
 from lakehouse.transform.refused import act_on
 from tests.workbench import contents, day, encounter, lake_at, rows, take
 
+pytestmark = pytest.mark.long
+
 ENCOUNTER, WAITING = "silver.encounter", "quarantine.silver_encounter"
 STATUS = "encounter_status is one of 8 codes"
 PERIOD = "discharged_at is null or admitted_at is null or discharged_at >= admitted_at"
