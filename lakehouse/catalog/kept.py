@@ -81,4 +81,4 @@ def _sources(place: Path) -> Iterable[Path]:
 def _as_path(kind: type, told: Any) -> Any:
     if kind is Path:
         return Path(told)
-    raise NotImplementedError
+    raise NotImplementedError  # so msgspec asks a hook to refuse a type that it does not know
