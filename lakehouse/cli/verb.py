@@ -60,6 +60,14 @@ def instant(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def asked(settings: Settings) -> tuple[Any, Any]:
+    """The state store and the catalogue, of which lists are drawn: no table is opened."""
+    from lakehouse.catalog.load import Catalog
+    from lakehouse.state.store import open_state
+
+    return open_state(settings), Catalog.of(settings)
+
+
 def say(line: str) -> None:
     """Write one line, at once."""
     sys.stdout.write(line + "\n")

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lakehouse.cli.verb import JSON, Told, answer, say, table, verb
-from lakehouse.cli.verbs.pages import asked
+from lakehouse.cli.verb import JSON, Told, answer, asked, say, table, verb
 from lakehouse.settings import Settings
 
 

@@ -5,17 +5,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehouse.cli.verb import JSON, TABLE, Told, Verb, answer, say, table, verb, word
+from lakehouse.cli.verb import JSON, TABLE, Told, Verb, answer, asked, say, table, verb, word
 from lakehouse.errors import SpecError
 from lakehouse.settings import Settings
-
-
-def asked(settings: Settings) -> tuple[Any, Any]:
-    """The state store and the catalogue, of which every list here is drawn."""
-    from lakehouse.catalog.load import Catalog
-    from lakehouse.state.store import open_state
-
-    return open_state(settings), Catalog.of(settings)
 
 
 @verb("feeds", "List the feeds: last arrival, lag, what was refused.", JSON)

@@ -5,8 +5,7 @@ import getpass
 from dataclasses import asdict
 from typing import Any
 
-from lakehouse.cli.verb import JSON, Told, answer, say, table, verb, word
-from lakehouse.cli.verbs.pages import asked
+from lakehouse.cli.verb import JSON, Told, answer, asked, say, table, verb, word
 from lakehouse.errors import SpecError
 from lakehouse.settings import Settings
 
