@@ -24,10 +24,12 @@ from lakehouse.stack.ports import LOOPBACK, running
 from lakehouse.stack.process import recorded
 from lakehouse.stack.secrets import airflow_password, airflow_secrets
 
-NAMES = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+SERVER = "airflow-api-server"
+"""Tasks tell it how they ended, so that it is the last of the four to stop."""
+NAMES = (SERVER, "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 # name of ours -> (what Airflow's health endpoint calls it, the command)
 _COMPONENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "airflow-api-server": ("metadatabase", ("api-server", "--workers", "1")),
+    SERVER: ("metadatabase", ("api-server", "--workers", "1")),
     "airflow-scheduler": ("scheduler", ("scheduler", "--skip-serve-logs")),
     "airflow-dag-processor": ("dag_processor", ("dag-processor",)),
     "airflow-triggerer": ("triggerer", ("triggerer", "--skip-serve-logs")),
@@ -66,6 +68,7 @@ def components(settings: Settings) -> list[Component]:
             check=partial(check, settings, name),
             prepare=partial(migrate, settings),
             stop_seconds=20,
+            outlasts=name == SERVER,
         )
         for name, (_, command) in _COMPONENTS.items()
     ]

@@ -29,7 +29,8 @@ class Component:
     """One long-running process.
 
     `check` returns an empty text when it answers, else what is wrong; it does not raise.
-    `prepare` runs before each start, `settle` once it answers for the first time.
+    `prepare` runs before each start, `settle` once it answers for the first time. One that
+    `outlasts` is spoken to by the others of its stage, and is stopped when these have ended.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Component:
     settle: Callable[[], None] = _nothing
     stop_signal: int = signal.SIGTERM
     stop_seconds: float = 15.0
+    outlasts: bool = False
 
 
 def base_environment(settings: Settings) -> dict[str, str]:

@@ -228,7 +228,9 @@ def _require_started(keeper: Process, places: Places) -> None:
 
 def end_leftovers(places: Places) -> None:
     """End what a killed supervisor left running, in the order of an orderly stop."""
-    end_together(places, dict.fromkeys(airflow.NAMES, signal.SIGTERM), 20)
+    workers = [name for name in airflow.NAMES if name != airflow.SERVER]
+    end_together(places, dict.fromkeys(workers, signal.SIGTERM), 20)
+    end_together(places, {airflow.SERVER: signal.SIGTERM}, 20)
     stores = dict.fromkeys(("store", NEXT_STORE), signal.SIGTERM)
     end_together(places, {**stores, postgres.NAME: signal.SIGINT}, 30)
     places.process(supervisor.NAME).unlink(missing_ok=True)

@@ -182,9 +182,11 @@ class Supervisor:
 
     def _end(self) -> None:
         for stage in reversed(self._stages):
-            signals = {component.name: component.stop_signal for component in stage}
-            patience = max(component.stop_seconds for component in stage)
-            end_together(self._places, signals, patience)
+            for is_last in (False, True):
+                part = [component for component in stage if component.outlasts is is_last]
+                signals = {component.name: component.stop_signal for component in part}
+                patience = max((component.stop_seconds for component in part), default=0.0)
+                end_together(self._places, signals, patience)
         _log.info("stopped", component=NAME)
 
     def _tell(self, step: str) -> None:

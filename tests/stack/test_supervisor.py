@@ -110,6 +110,23 @@ if pid := os.fork():
     until(lambda: not orphan.is_alive())
 
 
+def test_what_others_speak_to_is_stopped_when_they_have_ended(keep, tmp_path):
+    told, worker = tmp_path / "told", Places(tmp_path / "home").process("worker")
+    server = f"""
+import pathlib, signal, sys
+worker, told = pathlib.Path({str(worker)!r}), pathlib.Path({str(told)!r})
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(told.write_text(f"worker: {{worker.exists()}}")))
+told.touch()
+{STAYS}
+"""
+    keeper = keep(
+        [part("server", server, outlasts=True), part("worker", STUBBORN, stop_seconds=0.3)]
+    )
+    until(told.exists)
+    assert keeper.end() == 0
+    assert told.read_text() == "worker: False"
+
+
 @pytest.mark.long
 def test_a_part_that_keeps_dying_while_starting_ends_the_start_and_says_where_to_read(keep):
     keeper = keep([part("a"), part("b", DIES, check=lambda: "no answer")])
