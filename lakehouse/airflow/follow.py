@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Progress:
-    """Tells each task once when it is over; on a terminal also, in one line, what runs now."""
+    """Tells each task that ran once, when it is over; on a terminal also what runs now."""
 
     say: Say
     _told: set[tuple[str, str, str]] = field(default_factory=set)
@@ -28,7 +28,7 @@ class Progress:
         known = sorted(tasks, key=lambda task: (task.ended_at is None, str(task.ended_at)))
         for task in known:
             place = (task.dag_id, task.run_id, task.name)
-            if task.is_over and place not in self._told:
+            if task.is_over and task.state != "skipped" and place not in self._told:
                 self._told.add(place)
                 self._wipe()
                 self.say(_line(task))

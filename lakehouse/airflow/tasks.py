@@ -56,6 +56,12 @@ def step(work: Callable[..., Any], **arguments: Any) -> Callable[..., Any]:
     return task(multiple_outputs=False, **arguments)(work)
 
 
+def choose(work: Callable[..., list[str]], **arguments: Any) -> Callable[..., Any]:
+    """Return the task that does `work` and lets those tasks behind it run whose names that returns,
+    and those that come behind them; all others are skipped."""
+    return task.branch(multiple_outputs=False, **arguments)(work)
+
+
 def pull(feed: str) -> dict[str, int]:
     """Fetch what a feed's server has into its inbox; how many files and bytes.
 
@@ -138,6 +144,17 @@ def load(batch: dict[str, Any]) -> dict[str, Any]:
         return told | {"tables": loaded.tables}
 
     return on_lake("ingest", work)
+
+
+def find_due() -> list[str]:
+    """Bring up to date all tables for which nothing came; the others, whose tasks are to run."""
+
+    def work(lake: "Lake") -> list[str]:
+        from lakehouse.transform.due import settle_all
+
+        return settle_all(lake, get_current_context()["ti"].dag_id)
+
+    return on_lake("refine", work)
 
 
 def build(table: str) -> dict[str, Any]:

@@ -236,8 +236,8 @@ def _emit_again(lake: Lake, commit: Commit) -> None:
     )
     for name, version in dict(state.get("inputs", {})).items():
         run.inputs[name, version] = collect.Dataset(name, version)
-    event = run_event(RunState.COMPLETE, lake.namespace, run, reconstructed_at=commit.at)
-    emit(lake.settings, event)
+    end, at = RunState.COMPLETE, commit.at
+    emit(lake.settings, run_event(end, lake.namespace, run, at=at, is_reconstructed=True))
 
 
 def _measure(lake: Lake, commit: Commit) -> tuple[int | None, int | None]:

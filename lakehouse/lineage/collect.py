@@ -53,10 +53,12 @@ class Dataset:
 
 @dataclass(slots=True)
 class Collected:
-    """The inputs and outputs of one run, one entry a name and version."""
+    """The inputs and outputs of one run, one entry a name and version; `parent` is the run and the
+    job that it is a part of."""
 
     run_id: str = ""
     job: str = ""
+    parent: tuple[str, str] | None = None
     inputs: dict[tuple[str, int | None], Dataset] = field(default_factory=dict)
     outputs: dict[tuple[str, int | None], Dataset] = field(default_factory=dict)
 
@@ -66,8 +68,13 @@ _current = Collected()
 
 def begin(run_id: str, job: str) -> None:
     """Start a run: what was reported before is forgotten, what follows belongs to it."""
+    resume(Collected(run_id, job))
+
+
+def resume(work: Collected) -> None:
+    """Go on with a run that another one interrupted, or begin one."""
     global _current  # noqa: PLW0603 (a process does one piece of work at a time)
-    _current = Collected(run_id, job)
+    _current = work
 
 
 def current_run() -> tuple[str, str]:

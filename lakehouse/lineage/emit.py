@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from openlineage.client.event_v2 import RunEvent, RunState
 from openlineage.client.transport import get_default_factory
@@ -44,6 +45,26 @@ def running(job: str, settings: Settings) -> Iterator[Running]:
         _tell(settings, RunState.COMPLETE)
     finally:
         collect.begin("", "")
+
+
+@contextmanager
+def part(job: str, settings: Settings) -> Iterator[None]:
+    """Do a part of the work now running as a run of its own, with that work's as its parent. It is
+    told of when it is over, if it wrote anything; the work then goes on as if it had not been.
+
+    Raises StoreError when the outbox takes no events, and whatever the part raises.
+    """
+    outer, begun = collect.collected(), datetime.now(UTC)
+    own = collect.Collected(str(generate_new_uuid()), job, (outer.run_id, outer.job))
+    collect.resume(own)
+    try:
+        yield
+        if own.outputs:
+            start = collect.Collected(own.run_id, own.job, own.parent)
+            emit(settings, run_event(RunState.START, namespace(settings), start, at=begun))
+            emit(settings, run_event(RunState.COMPLETE, namespace(settings), own))
+    finally:
+        collect.resume(outer)
 
 
 def emit(settings: Settings, event: RunEvent) -> None:

@@ -27,6 +27,7 @@ from openlineage.client.facet_v2 import (
     input_statistics_input_dataset,
     job_type_job,
     output_statistics_output_dataset,
+    parent_run,
     schema_dataset,
     storage_dataset,
 )
@@ -108,30 +109,37 @@ def run_event(
     collected: Collected,
     *,
     failure: str | None = None,
-    reconstructed_at: datetime | None = None,
+    at: datetime | None = None,
+    is_reconstructed: bool = False,
 ) -> RunEvent:
     """One event of a run that Airflow does not tell of.
 
-    `failure` is the class of the error, never its text. `reconstructed_at` is the time of a commit
-    whose own event was lost.
+    `failure` is the class of the error, never its text. `at` is now where none is given; an event
+    `is_reconstructed` where a commit's own was lost.
     """
     set_producer(PRODUCER)
     inputs, outputs = datasets(namespace, collected)
     facets: dict[str, RunFacet] = {}
     if failure:
         facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(failure, "python")
-    if reconstructed_at:
+    if collected.parent:
+        facets["parent"] = _parent(*collected.parent)
+    if is_reconstructed:
         facets["reconstructed"] = ReconstructedRunFacet()
     kind = job_type_job.JobTypeJobFacet("BATCH", "LAKEHOUSE", "JOB")
     return RunEvent(
         eventType=state,
-        eventTime=(reconstructed_at or datetime.now(UTC)).isoformat(),
+        eventTime=(at or datetime.now(UTC)).isoformat(),
         run=Run(collected.run_id, facets),
         job=Job(JOB_NAMESPACE, collected.job, {"jobType": kind}),
         inputs=inputs,
         outputs=outputs,
         producer=PRODUCER,
     )
+
+
+def _parent(run_id: str, job: str) -> parent_run.ParentRunFacet:
+    return parent_run.ParentRunFacet(parent_run.Run(run_id), parent_run.Job(JOB_NAMESPACE, job))
 
 
 def _place(dataset: Dataset) -> tuple[str, int]:

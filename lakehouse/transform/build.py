@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from lakehouse.catalog.spec import PENDING, VERSION, Table
 from lakehouse.errors import SpecError
@@ -33,6 +33,8 @@ MARK = "build"
 _VERSION = ", ".join(VERSION)
 _MOST_MERGED = 500_000
 """Rows; a merge holds what it changes in memory, so more than these make a table anew."""
+
+_Result = TypeVar("_Result")
 
 log = get_logger()
 
@@ -76,10 +78,28 @@ def build(lake: Lake, name: str, as_of: datetime | None = None, *, is_whole: boo
     table = lake.catalog.table(name)
     if not table.is_model:
         raise SpecError(f"{name} is not built from a SELECT")
-    built = committed(lambda: _attempt(lake, table, as_of, is_whole=is_whole))
+    built = committed(lambda: _attempt(lake, table, as_of, _Build.run, is_whole=is_whole))
+    _log(built)
+    return built
+
+
+def settle(lake: Lake, name: str) -> Built | None:
+    """Bring a table up to date where that takes no row to be computed, because nothing of its kind
+    came. None where rows must be: then it stays as it is.
+
+    Raises StoreError, and SpecError when what the model reads is not there.
+    """
+    table = lake.catalog.table(name)
+    settled = committed(lambda: _attempt(lake, table, None, _Build.settle))
+    if settled:
+        _log(settled)
+    return settled
+
+
+def _log(built: Built) -> None:
     log.info(
         "built",
-        table=name,
+        table=built.table,
         version=built.version,
         mode=built.mode,
         rows=built.rows,
@@ -87,10 +107,16 @@ def build(lake: Lake, name: str, as_of: datetime | None = None, *, is_whole: boo
         deleted=built.deleted,
         quarantined=built.quarantined,
     )
-    return built
 
 
-def _attempt(lake: Lake, table: Table, as_of: datetime | None, *, is_whole: bool) -> Built:
+def _attempt(
+    lake: Lake,
+    table: Table,
+    as_of: datetime | None,
+    how: Callable[["_Build", Mapping[str, Any]], _Result],
+    *,
+    is_whole: bool = False,
+) -> Built | _Result:
     # before the target: whoever is overtaken then conflicts at the first of the two commits
     refused = lake.find(table.quarantine().name)
     target = lake.open(table.name)
@@ -106,7 +132,7 @@ def _attempt(lake: Lake, table: Table, as_of: datetime | None, *, is_whole: bool
     if state.get("work") == work.identity and target.is_current_shape():
         return _unchanged(table, target, state)
     with engine_for(lake) as engine:
-        return _Build(lake, table, (target, refused, seen), work, engine, moment).run(state)
+        return how(_Build(lake, table, (target, refused, seen), work, engine, moment), state)
 
 
 def _unchanged(table: Table, target: Stored, state: Mapping[str, Any]) -> Built:
@@ -140,9 +166,17 @@ class _Build:
         self._reach: Ranges | None = None
         self._shown = {name: self._seen.alike(name, is_) for name, is_ in work.inputs.items()}
 
+    def settle(self, state: Mapping[str, Any]) -> Built | None:
+        """What `run` does where no row must be computed; None, and nothing done, elsewhere."""
+        if self._can_be_partial(state):
+            is_idle = self._find_changed(state["inputs"]) and not self._has_changed()
+            return self._leave() if is_idle else None
+        self._attach("true")
+        return None if self._has_units() else self.run(state)
+
     def run(self, state: Mapping[str, Any]) -> Built:
         is_partial = self._can_be_partial(state) and self._find_changed(state["inputs"])
-        if is_partial and not self._engine.count(f"select count(*) from {CHANGED}"):
+        if is_partial and not self._has_changed():
             return self._leave()
         results = self._compute(is_partial)
         waiting = self._commit_refused(is_partial)
@@ -175,6 +209,9 @@ class _Build:
         if SEQUENCE in table.columns:
             self._reach = find_reach(self._seen, catalog.stored_reads(table), before, now)
         return True
+
+    def _has_changed(self) -> bool:
+        return bool(self._engine.count(f"select count(*) from {CHANGED}"))
 
     def _leave(self) -> Built:
         """Commit only that these inputs, too, are in the table: what came is not of its kind."""

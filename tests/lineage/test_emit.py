@@ -7,7 +7,7 @@ import pytest
 
 from lakehouse.errors import QualityError, StoreError
 from lakehouse.lineage import collect, outbox
-from lakehouse.lineage.emit import running
+from lakehouse.lineage.emit import part, running
 from lakehouse.settings import Settings
 
 
@@ -33,6 +33,34 @@ def test_what_comes_behind_a_run_does_not_belong_to_it(settings: Settings) -> No
     with running("run.land.north", settings):
         pass
     assert collect.current_run() == ("", "")
+
+
+def test_a_part_is_a_run_of_its_own_and_the_work_goes_on_without_it(settings: Settings) -> None:
+    with running("refine.due", settings) as run:
+        collect.read([collect.Dataset("bronze.fhir_resource", 4)])
+        with part("refine.silver.goal", settings):
+            collect.wrote(collect.Dataset("silver.goal", 2))
+        with part("refine.silver.device", settings):
+            collect.read([collect.Dataset("bronze.fhir_seen", 1)])
+        assert collect.current_run() == (run.run_id, run.job)
+    _, begun, made, complete = told(settings)
+    for event in (begun, made):
+        assert event["job"]["name"] == "refine.silver.goal"
+        assert event["run"]["facets"]["parent"]["run"]["runId"] == run.run_id
+        assert event["run"]["facets"]["parent"]["job"]["name"] == "refine.due"
+    assert begun["run"]["runId"] == made["run"]["runId"] != run.run_id
+    assert [item["name"] for item in made["outputs"]] == ["silver.goal"]
+    # what wrote nothing is not told of, nor do its reads become the work's
+    assert [item["name"] for item in complete["inputs"]] == ["bronze.fhir_resource"]
+    assert complete["outputs"] == []
+
+
+def test_what_a_failed_part_reports_is_not_the_works(settings: Settings) -> None:
+    with running("refine.due", settings) as run:
+        with pytest.raises(QualityError), part("refine.silver.goal", settings):
+            raise QualityError("no")
+        assert collect.current_run() == (run.run_id, run.job)
+    assert [event["job"]["name"] for event in told(settings)] == ["refine.due"] * 2
 
 
 def test_nothing_of_one_run_is_told_of_the_next(settings: Settings) -> None:
