@@ -453,7 +453,8 @@ def test_killed_behind_an_answer_it_sends_the_event_again_under_the_same_key(
         assert run_process(deliver_and_die, dict(also.environment)) == -9
     deliver_all(also)
     assert list(dict.fromkeys(reader.taken)) == kept(also)
-    assert Counter(reader.keys).most_common(1)[0][1] == 3
+    # a slow machine may also have waited in vain for an answer
+    assert Counter(reader.keys).most_common(1)[0][1] >= 3
     assert len(set(reader.keys)) == len(kept(also))
 
 
