@@ -157,7 +157,7 @@ def _settings(settings: Settings) -> dict[str, str]:
         "api__host": LOOPBACK,
         "api__port": str(settings.ports["airflow"]),
         "api__base_url": address(settings),
-        "scheduler__scheduler_idle_sleep_time": "0.2",
+        "scheduler__scheduler_idle_sleep_time": "0.5",
         # tasks of a scheduler that was killed start again when the next one looks for them
         "scheduler__orphaned_tasks_check_interval": "30",
         "dag_processor__refresh_interval": "10",

@@ -37,6 +37,8 @@ settle = "0 seconds"
 """
 LAYERS = ("bronze", "silver", "gold", "quarantine")
 PATIENCE = 900.0
+EVERY = 0.5
+"""Seconds; who asks more often takes from the stack what it needs to come back."""
 
 
 def delivery(number: int) -> bytes:
@@ -116,9 +118,9 @@ def test_each_part_is_killed_while_files_trickle_in_and_the_tables_are_the_undis
         if name == "supervisor":
             own_stack.up()
         killed = time.monotonic()
-        until(lambda: status(own_stack.settings).healthy, PATIENCE)
+        until(lambda: status(own_stack.settings).healthy, PATIENCE, EVERY)
         spent[name] = round(time.monotonic() - killed, 1)
-    until(lambda: not is_at_work(own_stack) and told(own_stack) == whole, PATIENCE)
+    until(lambda: not is_at_work(own_stack) and told(own_stack) == whole, PATIENCE, 4 * EVERY)
     # told with -s: docs/operate.md has the numbers of one run
     sys.stdout.write(
         f"healthy again after {spent} s; equal after {time.monotonic() - begun:.0f} s in all\n"
