@@ -229,10 +229,53 @@ create macro fhir_reference_kind(reference) as
 create macro fhir_literal(reference) as
   regexp_extract(split_part(reference, '/_history/', 1), '(?:^|/)([A-Z][A-Za-z]{1,63}/[^/|?#\s]{1,255})$', 1);
 
--- The token of a conditional reference that asks for an identifier and nothing else, 'system|value' or 'value';
--- else empty.
-create macro fhir_token(reference) as
-  url_decode(regexp_extract(reference, '\?identifier=([^&#]+)$', 1));
+-- Text of a search parameter in which only what is not escaped by \ is still , or | (FHIR R4 §3.1.1.4.4); and the same with
+-- what was escaped in its place. Null for one with a control character, which could be taken for what stands in for it.
+create macro fhir_unescaped(parameter_text) as
+  case
+    when not regexp_matches(parameter_text, '[[:cntrl:]]')
+      then replace(
+        replace(replace(replace(parameter_text, '\\', chr(1)), '\,', chr(2)), '\|', chr(3)), '\$', '$'
+      )
+  end;
+
+create macro fhir_restored(parameter_text) as
+  replace(replace(replace(parameter_text, chr(1), '\'), chr(2), ','), chr(3), '|');
+
+-- The tokens among which a parameter `identifier=…` of a search wants one (§3.1.1.4.10), written with % as RFC 3986 has it; a system
+-- of null is any, and an empty one is none. Null for what is no such parameter, has a modifier, or is not text.
+create macro fhir_wanted_tokens(parameter) as
+  case
+    when starts_with(parameter, 'identifier=')
+      and not regexp_matches(regexp_replace(parameter, '%[0-9A-Fa-f]{2}', '', 'g'), '%')
+      then list_transform(
+        string_split(fhir_unescaped(try(url_decode(substr(parameter, 12)))), ','),
+        lambda token: {
+          system: case when contains(token, '|') then fhir_restored(split_part(token, '|', 1)) end,
+          value: fhir_restored(substr(token, 1 + strpos(token, '|')))
+        }
+      )
+  end;
+
+-- What a conditional reference asks of its target: a list of tokens for each criterion, of which all must hold. Null where one of
+-- them is not to be judged by identifiers: another parameter or a modifier, a token without a value, a fragment, or none.
+create macro fhir_criteria(reference) as
+  list_filter(
+    [
+      list_transform(
+        list_filter(
+          string_split(regexp_extract(reference, '\?([^#]*)$', 1), '&'), lambda parameter: parameter <> ''
+        ),
+        lambda parameter: fhir_wanted_tokens(parameter)
+      )
+    ],
+    lambda criteria: len(criteria) > 0 and len(
+      list_filter(
+        criteria,
+        lambda tokens: tokens is null or len(list_filter(tokens, lambda token: token.value = '')) > 0
+      )
+    ) = 0
+  )[1];
 
 -- The type that a Reference names, of which its own text knows best; null where it names none.
 create macro fhir_target_type(kind, told) as
@@ -260,27 +303,17 @@ create macro fhir_target_key(source, kind, told) as
     ''
   );
 
--- The identifier by which a Reference asks for its target, else null: its value, and its system, where null is any
--- and empty is none. A urn is an identifier of the system that FHIR has for addresses.
-create macro fhir_target_value(kind, told) as
-  nullif(
-    case kind
-      when 'identifier' then told.identifier.value
-      when 'urn' then told.reference
-      when 'conditional'
-        then substr(fhir_token(told.reference), 1 + strpos(fhir_token(told.reference), '|'))
-    end,
-    ''
-  );
-
-create macro fhir_target_system(kind, told) as
+-- The identifiers by which a Reference asks for its target, as criteria; else null. A urn is an identifier of the system
+-- that FHIR has for addresses.
+create macro fhir_asked(kind, told) as
   case kind
-    when 'identifier' then coalesce(told.identifier.system, '')
-    when 'urn' then 'urn:ietf:rfc:3986'
-    when 'conditional'
+    when 'identifier'
       then case
-        when contains(fhir_token(told.reference), '|') then split_part(fhir_token(told.reference), '|', 1)
+        when told.identifier.value <> ''
+          then [[{system: coalesce(told.identifier.system, ''), value: told.identifier.value}]]
       end
+    when 'urn' then [[{system: 'urn:ietf:rfc:3986', value: told.reference}]]
+    when 'conditional' then fhir_criteria(told.reference)
   end;
 
 -- The version that a reference names, which does not decide what it points to.
@@ -311,12 +344,17 @@ create macro fhir_contained_in(contained, reference) as
 -- False for a text of JSON in which no Reference can ask by urn or by identifier; to be told without reading the JSON.
 -- What is escaped may be anything.
 create macro fhir_may_ask(resource) as
-  contains(resource, '?identifier=') or contains(resource, 'urn:') or contains(resource, '\u')
+  contains(resource, 'identifier=') or contains(resource, 'urn:') or contains(resource, '\u')
   or case when contains(resource, '"identifier"') then regexp_matches(resource, '"identifier"\s*:\s*\{') end;
 
--- What the number of its targets makes of a reference.
-create macro fhir_reference_status(n_target) as
-  case n_target when 0 then 'dangling' when 1 then 'resolved' else 'ambiguous' end;
+-- What the number of its targets makes of a reference; a conditional one is not looked for where nothing was asked.
+create macro fhir_reference_status(kind, asked, n_target) as
+  case
+    when kind = 'conditional' and asked is null then 'unjudged'
+    when n_target = 0 then 'dangling'
+    when n_target = 1 then 'resolved'
+    else 'ambiguous'
+  end;
 
 -- The identifiers of a resource, of which most types may have several and some have one.
 create macro fhir_identifiers(resource) as

@@ -22,7 +22,7 @@ from lakehouse.storage.engine import Engine
 from lakehouse.storage.lake import Lake
 from lakehouse.storage.session import Session
 from lakehouse.viewdefinition.compiler import Compiled, compile_view, macros
-from lakehouse.viewdefinition.findings import findings_query
+from lakehouse.viewdefinition.findings import findings_queries
 
 
 def read_definition(path: Path) -> Any:
@@ -83,6 +83,13 @@ def over_lake(view: Mapping[str, Any], lake: Lake) -> Iterator[pa.RecordBatchRea
     """The rows for the current resources of the lake, with the columns of the envelope behind the
     view's own."""
     compiled = compile_view(view, CURRENT, in_lake=True)
+    with _current(lake) as engine:
+        yield engine.stream(own_columns(compiled))
+
+
+@contextmanager
+def _current(lake: Lake) -> Iterator[Engine]:
+    """An engine that shows the current resources, with what compiled views call."""
     with Engine(lake) as engine:
         current = lake.catalog.table(CURRENT)
         for read in lake.catalog.stored_reads(current):
@@ -93,7 +100,7 @@ def over_lake(view: Mapping[str, Any], lake: Lake) -> Iterator[pa.RecordBatchRea
         for name, statement in macros().items():
             if name not in lake.catalog.macros:
                 engine.execute(statement)
-        yield engine.stream(own_columns(compiled))
+        yield engine
 
 
 def own_columns(compiled: Compiled) -> str:
@@ -107,15 +114,34 @@ def conformance(view: Mapping[str, Any], resources: Iterable[Mapping[str, Any]])
     right."""
     compiled = compile_view(view)
     with _showing(resources) as session:
-        return count_findings(session, compiled, "resources")
+        return _count_findings(session, compiled, "resources")
 
 
-def count_findings(session: Session, compiled: Compiled, relation: str) -> list[Finding]:
-    """What a compiled view finds in a relation with a column `resource`, and cannot read."""
-    query = findings_query(compiled, relation)
-    (row,) = session.table(query.sql).to_pylist()
-    counted = zip(query.places, row.values(), strict=bool(query.places))
-    found = [Finding(columns, path, count) for (columns, path), count in counted if count]
+def findings_in_file(view: Mapping[str, Any], path: Path, settings: Settings) -> list[Finding]:
+    """The same for a file of NDJSON, plain or gzip; raises SourceError where a line is not JSON."""
+    if not path.is_file():
+        raise SpecError(f"there is no file {path.name}")
+    with _session(settings) as session:
+        try:
+            return _count_findings(session, compile_view(view), _lines(path))
+        except SpecError:
+            raise SourceError(f"{path.name} has a line that is not JSON in UTF-8") from None
+
+
+def findings_in_lake(view: Mapping[str, Any], lake: Lake) -> list[Finding]:
+    """The same for the current resources of the lake."""
+    compiled = compile_view(view)
+    among = f"(select resource from {CURRENT} where resource_type = '{compiled.resource}')"
+    with _current(lake) as engine:
+        return _count_findings(engine, compiled, among)
+
+
+def _count_findings(session: Session, compiled: Compiled, relation: str) -> list[Finding]:
+    found = []
+    for query in findings_queries(compiled, relation):
+        (row,) = session.table(query.sql).to_pylist()
+        counted = zip(query.places, row.values(), strict=True)
+        found += [Finding(columns, path, count) for (columns, path), count in counted if count]
     return sorted(found, key=lambda finding: (-finding.count, finding.path))
 
 

@@ -79,7 +79,8 @@ def compile_view(told: Any, relation: str = "resources", *, in_lake: bool = Fals
 def _compile(view: View, paths: Paths, relation: str) -> Compiled:
     node = paths.items.root(view.resource, "$")
     root = Value("_r", COMPLEX, view.resource, node=node, clean=True, guarded=True, trail=())
-    rows = Rows(paths, "", is_sifted=bool(view.where))
+    lasting = frozenset(view.select.lasting(paths.items.plan.failing))
+    rows = Rows(paths, "", is_sifted=bool(view.where), lasting=lasting)
     scope = Scope(root)
     conditions = [
         _condition(paths, path, number, scope, rows) for number, path in enumerate(view.where)
@@ -90,9 +91,7 @@ def _compile(view: View, paths: Paths, relation: str) -> Compiled:
         conditions = [is_kind, *conditions]
     rows.condition = " and ".join(conditions)
     made = list(select_rows(view.select, scope, rows, _TEXT, "true"))
-    if rows.condition:
-        rows.unnest("[0]", rows.name("f"))
-    rows.work_out()
+    rows.left()
     outputs = [output_of(item) for item in made]
     listed = [f'{sql} as "{output.name}"' for output, sql in outputs]
     if paths.in_lake:

@@ -51,13 +51,17 @@ create macro fhirpath_decimal_text(value) as
     when starts_with(value, '{"$":"') then substr(value, 7, length(value) - 8)
   end;
 
+-- The number that a decimal's text stands for.
+create macro fhirpath_number(number_text) as
+  nullif(nullif(try_cast(number_text as double), cast('inf' as double)), cast('-inf' as double));
+
 -- A reader writes -Infinity for what is beyond a double.
 create macro fhirpath_decimal(value) as
   case
     when cast(value as varchar) >= '0' and cast(value as varchar) < ':' then try_cast(value as double)
     when starts_with(value, '-') then nullif(try_cast(value as double), cast('-inf' as double))
     when starts_with(value, '{"$":"')
-      then nullif(nullif(try_cast(substr(value, 7, length(value) - 8) as double), cast('inf' as double)), cast('-inf' as double))
+      then fhirpath_number(substr(value, 7, length(value) - 8))
   end;
 
 -- A whole number of 32 bits, as FHIR's integer types are.

@@ -34,11 +34,13 @@ _NUMBERS = {"Coding.code", "Identifier.value", "ContactPoint.value", "Address.po
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one compilation tells the next: the JSON paths of elements to keep as texts, and of
-    leaves to take without quotes, and the keys that are named of the elements at a path."""
+    leaves to take without quotes, the keys that are named of the elements at a path, and the places
+    of selects that fail on several values."""
 
     raw: frozenset[str] = frozenset()
     bare: frozenset[str] = frozenset()
     asked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    failing: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -47,7 +49,8 @@ class Items:
 
     `raw` are the JSON paths of elements that are kept as texts, `exact` the names of numbers whose
     digits matter; `bare` those of leaves that the view takes so that only a string passes, `strict`
-    those that it takes in other ways, and `asked` which keys it names of which elements.
+    those that it takes in other ways, `asked` which keys it names of which elements, and `failing`
+    the places of selects that fail on several values.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -59,6 +62,7 @@ class Items:
     bare: set[str] = field(default_factory=set)
     strict: set[str] = field(default_factory=set)
     asked: dict[str, set[str]] = field(default_factory=dict)
+    failing: set[str] = field(default_factory=set)
 
     def learned(self) -> Plan:
         """How to read what this compilation found to be read."""
@@ -66,6 +70,7 @@ class Items:
             frozenset(self.raw),
             frozenset(self.bare - self.strict),
             {path: frozenset(keys) for path, keys in self.asked.items()},
+            frozenset(self.failing),
         )
 
     def root(self, type_name: str, path: str) -> Node:

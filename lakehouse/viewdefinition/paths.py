@@ -33,7 +33,7 @@ class Paths:
         """The value of an expression; raises PathError for what it cannot be."""
         match told:
             case This():
-                return scope.this
+                return _number(scope.this) if not scope.as_text else scope.this
             case Literal():
                 return _literal(told, as_text=scope.as_text)
             case Variable():
@@ -76,6 +76,13 @@ class Paths:
         # SQL counts from 1, and from the end where the number is negative
         sql = f"case when {place.sql} >= 0 then ({self.items.listed(of)})[{place.sql} + 1] end"
         return of.like(sql, many=False, clean=True).seen(place)
+
+
+def _number(value: Value) -> Value:
+    """The same value, for one that was taken as the text of a number."""
+    if not value.as_text:
+        return value
+    return replace(value, sql=f"fhirpath_number({value.sql})", as_text=False)
 
 
 def _literal(told: Literal, *, as_text: bool) -> Value:

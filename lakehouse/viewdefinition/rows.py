@@ -7,7 +7,7 @@ scan serves all of them.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lakehouse.errors import SpecError
 from lakehouse.viewdefinition import elements
@@ -28,6 +28,11 @@ from lakehouse.viewdefinition.view import Select
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
+_NONE = "cast([] as json[])"
+
+_NEVER = "starts_with(resource, '}')"
+"""False of any object. With what is false of itself no row would be made at all."""
+
 
 @dataclass(slots=True)
 class Rows:
@@ -35,7 +40,8 @@ class Rows:
 
     `condition` is what the next list that is unnested waits for: as a WHERE it would be pushed
     below the step that reads the JSON, which would then be read twice. `is_sifted` where that may
-    leave out many of the resources.
+    leave out many of the resources. `lasting` are the places of selects that make a row also of
+    nothing, and `leaving` tells those rows from the others once all has been looped over.
     """
 
     paths: Paths
@@ -43,6 +49,8 @@ class Rows:
     rows: frozenset[str] = frozenset()
     condition: str = ""
     is_sifted: bool = False
+    lasting: frozenset[str] = frozenset()
+    leaving: list[str] = field(default_factory=list)
     count: int = 0
 
     def step(self, *items: str) -> None:
@@ -64,10 +72,10 @@ class Rows:
         places = [f"unnest(range(len({items}))) as {index}"] if index else []
         self.step(f"unnest({items}) as {name}", *places)
 
-    def settled(self, value: Value, active: str) -> Value:
-        """A column that fails on several values does so in every row, also where what follows
-        leaves none of it."""
-        if SEVERAL not in value.sql:
+    def settled(self, value: Value, active: str, place: str) -> Value:
+        """A column that fails on several values does so in every row of the select at its place,
+        also where what follows leaves none of it."""
+        if not self.fails(value, place):
             return value
         conditions = [one for one in (self.condition, active) if one not in ("", "true")]
         sql = value.sql
@@ -76,6 +84,13 @@ class Rows:
         name = self.name("c")
         self.step(f"{sql} as {name}")
         return value.like(name)
+
+    def fails(self, value: Value, place: str) -> bool:
+        """True for a value that fails on several, which is noted of its place."""
+        if SEVERAL not in value.sql:
+            return False
+        self.paths.items.failing.add(place)
+        return True
 
     def kept(self, columns: Mapping[int, Made]) -> dict[int, Made]:
         """The same columns worked out now, while there is one row of each focus: what is unnested
@@ -89,6 +104,18 @@ class Rows:
         """Keep the rows that pass."""
         self.work_out()
         self.sql = f"select *\nfrom ({self.sql})\nwhere {condition}"
+
+    def leave(self, there: str, active: str) -> None:
+        """Keep the rows that pass once all has been looped over, of those that are active."""
+        self.leaving.append(there if active == "true" else f"(not {active} or {there})")
+
+    def left(self) -> None:
+        """Leave out the rows that were made of nothing."""
+        waiting = [self.condition] if self.condition else []
+        self.condition = " and ".join([*waiting, *self.leaving])
+        if self.condition:
+            self.unnest("[0]", self.name("f"))
+        self.work_out()
 
     def name(self, letter: str) -> str:
         """The name of a new column of a step."""
@@ -110,17 +137,14 @@ def select_rows(
     belong to the branch we are in; `ready` are the columns that the select around has made for this
     one.
     """
-    if select.each is not None:
-        scope, text = _each(select, scope, rows, active)
-        active = scope.there if select.or_null else active
-    elif select.repeat and _is_nowhere(select, scope.this):
-        rows.only("false" if active == "true" else f"not {active}")
+    if select.repeat and _is_nowhere(select, scope.this):
+        rows.leave(_NEVER, active)
         yield from (Made(column, no_value(column)) for column in select.all_columns())
         return
-    elif select.repeat:
-        scope, text = _repeat(select, scope, rows, text, active)
+    if select.iterates:
+        scope, text, active = _items(select, scope, rows, text, active)
     if ready is None or select.iterates:
-        ready = dict(_columns(select, scope, rows, active))
+        ready = dict(_columns(select, scope, rows, active, select.place))
         if select.multiplies() and not rows.is_sifted:
             ready = rows.kept(ready)
     yield from (ready[id(column)] for column in select.columns)
@@ -130,15 +154,30 @@ def select_rows(
         yield from _union(select, scope, rows, text, active)
 
 
-def _columns(select: Select, scope: Scope, rows: Rows, active: str) -> Iterator[tuple[int, Made]]:
-    """All columns of one focus, before anything below is looped over."""
+def _columns(
+    select: Select, scope: Scope, rows: Rows, active: str, place: str
+) -> Iterator[tuple[int, Made]]:
+    """All columns of one focus, that of the select at a place, before anything below is looped
+    over."""
     for column in select.columns:
         with Place(rows.paths, f"column {column.name}", column.path):
             value = column_value(rows.paths, column, scope)
-        yield id(column), Made(column, rows.settled(value, active))
+        yield id(column), Made(column, rows.settled(value, active, place))
     for inner in select.selects:
         if not inner.iterates:
-            yield from _columns(inner, scope, rows, active)
+            yield from _columns(inner, scope, rows, active, place)
+
+
+def _items(
+    select: Select, scope: Scope, rows: Rows, text: str, active: str
+) -> tuple[Scope, str, str]:
+    """Scope, text and what is active in the rows of the items that a select loops over."""
+    if select.each is not None:
+        scope, text = _each(select, scope, rows, active)
+    else:
+        scope, text = _repeat(select, scope, rows, text, active)
+    is_null = select.or_null or select.place in rows.lasting
+    return scope, text, scope.there if is_null else active
 
 
 def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope, str]:
@@ -148,22 +187,26 @@ def _each(select: Select, scope: Scope, rows: Rows, active: str) -> tuple[Scope,
         paths.items.raw.add(found.node.path)  # compiled anew, with the texts of these items at hand
     source = frozenset({found.node.path}) if found.node else found.paths
     rows.rows |= source | found.deciders
+    rows.fails(found, select.place)
+    or_null = select.or_null or select.place in rows.lasting
     is_counted = select.asks_index()
     late = (
         found.many
         and found.kind == COMPLEX
         and not found.clean
         and not is_counted
-        and not select.or_null
+        and not or_null
         and not paths.items.is_sparse(found)
     )
     items = found.sql if late else paths.items.listed(found)
-    name, index = _unnest(rows, items, active, or_null=select.or_null, is_counted=is_counted)
+    name, index = _unnest(rows, items, active, or_null=or_null, is_counted=is_counted)
     if late and found.node:
         there = paths.items.present(name, found.node)
         rows.only(there if active == "true" else f"(not {active} or {there})")
     inside, text = _focus(found, name, index, rows)
-    there = f"({name} is not null)" if select.or_null else scope.there
+    there = f"({name} is not null)" if or_null else scope.there
+    if or_null and not select.or_null:
+        rows.leave(there, active)
     return replace(inside, there=there, counted=scope.there), text
 
 
@@ -223,7 +266,7 @@ def _repeat(select: Select, scope: Scope, rows: Rows, text: str, active: str) ->
     if kind:
         item = Value("", COMPLEX, kind, guarded=True, clean=True)
         again, same = _reached(select, item, rows, "_w.item")
-    if kind != same:
+    if same not in ("", kind):
         raise SpecError(f"{select.place}.repeat: the paths do not lead from {kind} to {kind}")
     walk = (
         f"(with recursive _w as (select [_k] as place, _v as item from ({_numbered(seeds)}) "
@@ -232,13 +275,17 @@ def _repeat(select: Select, scope: Scope, rows: Rows, text: str, active: str) ->
     )
     listed = rows.name("l")
     rows.step(f"{walk} as {listed}")
-    name, index = _unnest(rows, listed, active, or_null=False, is_counted=select.asks_index())
+    is_lasting = select.place in rows.lasting
+    name, index = _unnest(rows, listed, active, or_null=is_lasting, is_counted=select.asks_index())
     # at any depth: JSON paths say so with two dots
     inside = paths.items.root(kind, f"$..{select.repeat[0].rpartition('.')[2]}[*]")
     opened = rows.name("r")
     rows.step(f"{paths.items.opened(name, inside)} as {opened}")
     focus = Value(opened, COMPLEX, kind, node=inside, clean=True, guarded=True)
-    return Scope(focus, index, there=scope.there, counted=scope.there), name
+    there = f"({name} is not null)" if is_lasting else scope.there
+    if is_lasting:
+        rows.leave(there, active)
+    return Scope(focus, index, there=there, counted=scope.there), name
 
 
 def _numbered(items: str, *columns: str) -> str:
@@ -249,7 +296,7 @@ def _numbered(items: str, *columns: str) -> str:
 
 def _reached(select: Select, focus: Value, rows: Rows, text: str) -> tuple[str, str]:
     """SQL of the list of texts that the repeated paths reach from a focus in one step, and their
-    type."""
+    type; that is empty where they lead nowhere."""
     paths = rows.paths
     kinds: set[str] = set()
     lists: list[str] = []
@@ -270,6 +317,8 @@ def _reached(select: Select, focus: Value, rows: Rows, text: str) -> tuple[str, 
         raise SpecError(
             f"{select.place}.repeat: the paths lead to different types: {', '.join(sorted(kinds))}"
         )
+    if not lists:
+        return _NONE, ""
     return (f"list_concat({', '.join(lists)})" if len(lists) > 1 else lists[0]), kinds.pop()
 
 
@@ -288,7 +337,7 @@ def _union(select: Select, scope: Scope, rows: Rows, text: str, active: str) -> 
     ready: dict[int, Made] = {}
     for inner in select.union:
         if not inner.iterates and not rows.is_sifted:
-            ready |= dict(_columns(inner, scope, rows, active))
+            ready |= dict(_columns(inner, scope, rows, active, inner.place))
     ready = rows.kept(ready)
     branch = rows.name("b")
     numbers = _branches(select, scope, rows)
@@ -309,7 +358,7 @@ def _branches(select: Select, scope: Scope, rows: Rows) -> str:
     and empty has none."""
     waits = {}
     for number, inner in enumerate(select.union):
-        if inner.each is not None and not inner.or_null:
+        if inner.each is not None and not inner.or_null and inner.place not in rows.lasting:
             found = _looped(inner, scope, rows)
             if found.many and is_plain(found.sql):
                 waits[number] = f"coalesce(len({found.sql}), 0) > 0"

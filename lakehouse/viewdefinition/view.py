@@ -2,7 +2,7 @@
 ViewDefinition)."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -133,6 +133,24 @@ class Select:
         return union and all(
             (not part.iterates or part.or_null) and part._leaves_none_out() for part in self.selects
         )
+
+    def lasting(self, failing: Set[str], *, is_awaited: bool = False) -> Iterator[str]:
+        """The places inside that keep a row also of nothing, because what is looped over behind
+        them fails on several values, and that it does so whatever stands before it.
+
+        `failing` are the places that do; `is_awaited` says that one comes behind this select.
+        """
+        if is_awaited and self.iterates and not self.or_null:
+            yield self.place
+        for number, inner in enumerate(self.selects, 1):
+            behind = (*self.selects[number:], *self.union)
+            is_so = is_awaited or any(part._holds_any(failing) for part in behind)
+            yield from inner.lasting(failing, is_awaited=is_so)
+        for branch in self.union:
+            yield from branch.lasting(failing, is_awaited=is_awaited)
+
+    def _holds_any(self, places: Set[str]) -> bool:
+        return any(f"{place}.".startswith(f"{self.place}.") for place in places)
 
     def asks_index(self) -> bool:
         """True where some path inside may ask for %rowIndex."""

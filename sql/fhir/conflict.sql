@@ -10,41 +10,14 @@ key: [resource_type, resource_id, _sequence, _line, _entry]
 -- Where the time is the record's own (version_basis is updated) its source contradicts itself; in one export, or in what
 -- was received at one time, it told one resource twice. A delete stands against every version of its time, without
 -- any conflict.
-with repeated as (
-  select resource_type, _key
-  from bronze.fhir_resource
-  group by resource_type, _key
-  having count(*) > 1
-),
-
-told as (
-  select
-    version.source,
-    version.resource_type,
-    version.resource_id,
-    version.patient_id,
-    version.version_id,
-    version.version_at,
-    version.version_basis,
-    version.content_hash,
-    fhir_version_number(version.version_id) as number,
-    version._object,
-    version._sequence,
-    version._line,
-    version._entry,
-    version._received_at
-  from bronze.fhir_resource as version
-  join repeated using (resource_type, _key)
-  where not version.is_deleted
-),
-
-ranked as (
+with ranked as (
   select
     *,
     arg_max(content_hash, {s: _sequence, l: _line, e: _entry}) over same as standing_hash,
     max(_received_at) over same as standing_received_at
-  from told
-  window same as (partition by resource_type, resource_id, version_at, number)
+  from fhir.repeated
+  where not is_deleted
+  window same as (partition by resource_type, resource_id, version_at, version_number)
 )
 
 select

@@ -2,7 +2,8 @@
 about: >
   One row per reference of a current FHIR resource, wherever in it: as sent, what it points to, and whether that is
   there now. A reference resolves within its source only: by type and id, by the id of a contained resource, or by an
-  identifier. It is dangling while the lake holds no such resource, and ambiguous where it holds several.
+  identifier. It is dangling while the lake holds no such resource, ambiguous where it holds several, and unjudged where
+  it is a search for more than identifiers, which is not made.
 owner: clinical-data
 keep: as long as the resources
 write: view
@@ -68,8 +69,7 @@ sought as not materialized (
     fhir_element(element_path) as element,
     fhir_target_type(reference_kind, told) as sought_type,
     fhir_target_key(source, reference_kind, told) as sought_key,
-    fhir_target_value(reference_kind, told) as sought_value,
-    fhir_target_system(reference_kind, told) as sought_system,
+    fhir_asked(reference_kind, told) as asked,
     fhir_target_version(reference_kind, told) as target_version_id
   from named
 ),
@@ -80,19 +80,45 @@ asking as (
   where may_ask and reference_kind in ('urn', 'conditional', 'identifier')
 ),
 
+criteria as (
+  select
+    source,
+    resource_type,
+    resource_id,
+    element_path,
+    sought_type,
+    length(asked) as n_criterion,
+    generate_subscripts(asked, 1) as criterion,
+    unnest(asked) as tokens
+  from asking
+),
+
+wanted as (
+  select *, unnest(tokens) as token
+  from criteria
+),
+
 answers as (
   select
-    asking.resource_type,
-    asking.resource_id,
-    asking.element_path,
+    wanted.resource_type,
+    wanted.resource_id,
+    wanted.element_path,
     known.resource_type as target_type,
     known.resource_id as target_id
-  from asking
+  from wanted
   join fhir.identifier as known
-    on known.source = asking.source
-    and known.identifier_value = asking.sought_value
-    and coalesce(known.identifier_system, '') = coalesce(asking.sought_system, known.identifier_system, '')
-    and known.resource_type = coalesce(asking.sought_type, known.resource_type)
+    on known.source = wanted.source
+    and known.identifier_value = wanted.token.value
+    and coalesce(known.identifier_system, '') = coalesce(wanted.token.system, known.identifier_system, '')
+    and known.resource_type = coalesce(wanted.sought_type, known.resource_type)
+  group by
+    wanted.resource_type,
+    wanted.resource_id,
+    wanted.element_path,
+    wanted.n_criterion,
+    known.resource_type,
+    known.resource_id
+  having count(distinct wanted.criterion) = wanted.n_criterion
   union
   select
     asking.resource_type,
@@ -155,7 +181,7 @@ select
   element_path,
   reference_text,
   reference_kind,
-  fhir_reference_status(n_target) as reference_status,
+  fhir_reference_status(reference_kind, asked, n_target) as reference_status,
   case when n_target = 1 then coalesce(answer_type, targets[1].type) else sought_type end as target_type,
   case when n_target = 1 then coalesce(answer_id, targets[1].key) end as target_id,
   target_version_id,

@@ -8,18 +8,9 @@ keep: 10 years
 write: view
 key: [resource_type, resource_id]
 ---*/
--- Only resources with more than one version are ranked, and only by their keys: the raw record never passes
--- through a window or the build side of a join. The joins are inner and left ones on resource_type, because
--- through those (and not through semi and anti joins) a model's filter on it reaches every scan. Which may have
--- several versions is told by the number of their key alone, and the ranking by the key itself.
-with repeated as (
-  select resource_type, _key
-  from bronze.fhir_resource
-  group by resource_type, _key
-  having count(*) > 1
-),
-
-again as (
+-- Only resources with more than one version are ranked, and only by their keys; see fhir.repeated. The joins are inner
+-- and left ones on resource_type, because through those a model's filter on it reaches every scan.
+with again as (
   select resource_type, resource_id, content_hash, max(version_at) as seen_at
   from bronze.fhir_seen
   group by resource_type, resource_id, content_hash
@@ -37,13 +28,12 @@ ranked as (
       order by
         greatest(version.version_at, again.seen_at) desc,
         version.is_deleted desc,
-        fhir_version_number(version.version_id) desc nulls last,
+        version.version_number desc nulls last,
         version._sequence desc,
         version._line desc,
         version._entry desc
     ) as age
-  from bronze.fhir_resource as version
-  join repeated using (resource_type, _key)
+  from fhir.repeated as version
   left join again using (resource_type, resource_id, content_hash)
 ),
 

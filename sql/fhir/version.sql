@@ -11,27 +11,19 @@ key: [resource_type, resource_id, _sequence, _line, _entry, known_from]
 ---*/
 -- What was known on a day are the rows with known_from <= day < known_to that are not deletes; what the lake had
 -- received by a day are those with _received_at before it. Neither asks for old files: compacting and removing
--- them changes nothing here. As in fhir.resource, the raw record never passes through a window.
-with repeated as (
-  select resource_type, _key
-  from bronze.fhir_resource
-  group by resource_type, _key
-  having count(*) > 1
-),
-
-told as (
+-- them changes nothing here. The raw record never passes through a window.
+with told as (
   select
-    version.resource_type,
-    version.resource_id,
-    version._sequence,
-    version._line,
-    version._entry,
-    version.content_hash,
-    version.version_at,
-    version.is_deleted,
-    fhir_version_number(version.version_id) as number
-  from bronze.fhir_resource as version
-  join repeated using (resource_type, _key)
+    resource_type,
+    resource_id,
+    _sequence,
+    _line,
+    _entry,
+    content_hash,
+    version_at,
+    is_deleted,
+    version_number
+  from fhir.repeated
 ),
 
 -- a confirmation speaks for the last version before it that had this content
@@ -61,7 +53,7 @@ spoken as (
     version_at as known_from,
     lead(version_at) over (
       partition by resource_type, resource_id
-      order by version_at, is_deleted, number nulls first, _sequence, _line, _entry
+      order by version_at, is_deleted, version_number nulls first, _sequence, _line, _entry
     ) as known_to
   from (from told union all by name from again)
 )

@@ -13,8 +13,14 @@ from lakehouse.govern.question import ask
 from lakehouse.settings import PROJECT
 from lakehouse.storage.lake import Lake
 from lakehouse.transform.columns import trace_columns
-from lakehouse.transform.views import over_file
-from tests.workbench import build_all, day, encounter, lake_at, patient, rows, take
+from lakehouse.transform.views import (
+    Finding,
+    conformance,
+    findings_in_file,
+    findings_in_lake,
+    over_file,
+)
+from tests.workbench import build_all, day, encounter, lake_at, lines, patient, rows, take
 
 STAYS = {
     "resourceType": "ViewDefinition",
@@ -190,3 +196,35 @@ def test_a_file_gives_its_rows_or_says_that_it_cannot_be_read(
         return
     with over_file(STAYS, path, lake.settings) as found:
         assert found.read_all().num_rows == told
+
+
+@pytest.mark.long
+def test_findings_are_counted_alike_in_the_lake_in_a_file_and_at_hand(
+    lake: Lake, tmp_path: Path
+) -> None:
+    right = encounter("e1", day(1))
+    wrong = [
+        right | {"id": "e2", "status": 5, "class": "IMP"},
+        right | {"id": "e3", "type": [{"coding": {"code": "Canary"}}, {"coding": [{"code": 1}]}]},
+        right | {"id": "e4", "class": {"system": ["Canary"], "code": "IMP"}},
+    ]
+    told = [
+        Finding(("kind",), "$.class", 1),
+        Finding(("kind",), "$.class.system", 1),
+        Finding((), "$.status", 1),
+        Finding(("typeCode",), "$.type[*].coding", 1),
+        Finding(("typeCode",), "$.type[*].coding[*].code", 1),
+    ]
+    resources = [right, *wrong, patient("p1", day(1))]
+    path = tmp_path / "it's a file.ndjson"
+    path.write_bytes(lines(resources))
+    take(lake, *resources)
+    assert conformance(STAYS, resources) == told
+    assert findings_in_file(STAYS, path, lake.settings) == told
+    assert findings_in_lake(STAYS, lake) == told
+    # what is corrected is found no more
+    take(lake, *(right | {"id": one["id"]} for one in wrong))
+    assert findings_in_lake(STAYS, lake) == []
+    path.write_bytes(b"not JSON\n")
+    with pytest.raises(SourceError):
+        findings_in_file(STAYS, path, lake.settings)

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.long
 
 views = pytest.importorskip("lakehouse.transform.views", reason="the view compiler is not here")
 
-SEEDS = 150
+SEEDS = (*range(150), 869, 2909)
+"""The first of them, and those further ones that showed a fault."""
+
 Json = dict[str, Any]
 
 
@@ -51,7 +53,7 @@ def agrees(view: Json, resources: list[Json]) -> bool:
 
 
 def test_drawn_views_give_what_the_specification_says() -> None:
-    apart = [seed for seed in range(SEEDS) if not agrees(*case(Random(seed).randrange))]
+    apart = [seed for seed in SEEDS if not agrees(*case(Random(seed).randrange))]
     assert apart == []
 
 

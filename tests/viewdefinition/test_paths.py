@@ -193,3 +193,26 @@ def test_what_cannot_be_compiled_names_column_path_and_character(
 def test_a_name_that_is_no_name_is_refused(name: object) -> None:
     with pytest.raises(SpecError):
         compile_view(view("Patient", {"name": name, "path": "id"}))
+
+
+# the numbers of some components as sent; a criterion; the first that passes, as a boundary and as text
+CRITERIA = [
+    (["100.4", "7.50"], "$this != 100", 100.45, "100.4"),
+    (["100.0", "7.50"], "$this != 100", 7.505, "7.50"),
+    (["100.0", "7.50"], "$this = 7.5", 7.505, "7.50"),
+    (["12345678901234567890.5"], "$this > 100", 12345678901234567890.55, "12345678901234567890.5"),
+    (["1e400", "1"], "$this = 1", 1.5, "1"),
+    (["9", "10"], "$this > 9", 10.5, "10"),
+    (["9"], "$this > 9", None, None),
+]
+
+
+@pytest.mark.parametrize(("numbers", "criterion", "high", "text"), CRITERIA)
+def test_a_number_kept_as_sent_is_compared_as_a_number(
+    numbers: list[str], criterion: str, high: float | None, text: str | None
+) -> None:
+    told = [{"valueQuantity": {"value": Decimal(number)}} for number in numbers]
+    path = f"component.value.ofType(Quantity).value.where({criterion}).first()"
+    asked = observation(component=told)
+    assert ask(f"{path}.highBoundary()", asked) == [high]
+    assert ask(path, asked, type="string") == [text]

@@ -11,6 +11,7 @@ from tests.viewdefinition.asking import column
 ANSWERS = {
     "resourceType": "QuestionnaireResponse",
     "id": "q",
+    "identifier": {"value": "i"},
     "item": [
         {"linkId": "1", "item": [
             {"linkId": "1.1", "answer": [{"valueString": "a", "item": [{"linkId": "1.1.a"}]}]},
@@ -44,6 +45,7 @@ SELECTS: list[tuple[dict[str, Any], list[tuple[Any, ...]]]] = [
     ({"repeat": ["item"], "column": [LINK], "unionAll": [
         {"forEach": "answer", "column": [TEXT]}, {"repeat": ["item"], "column": [column("text", "linkId")]}]},
      [("1", "1.1"), ("1", "1.2"), ("1", "1.2.1"), ("1.1", "a"), ("1.2", "1.2.1"), ("2", None), ("2", "b")]),
+    ({"repeat": ["identifier"], "column": [column("v", "value")]}, [("i",)]),
     ({"repeat": ["item.where(linkId != '1.2')"], "column": [LINK]}, [("1",), ("1.1",), ("2",)]),
     ({"unionAll": [{"repeat": ["item"], "column": [LINK]}, {"column": [column("link", "'none'")]}]},
      [("1",), ("1.1",), ("1.2",), ("1.2.1",), ("2",), ("none",)]),

@@ -14,6 +14,10 @@ from lakehouse.settings import Settings
 
 _FHIR_TABLE = "bronze.fhir_resource"
 _VIEW_FILE = word("view", metavar="VIEW.json", type=Path)
+_RESOURCES = (
+    word("--from", dest="file", metavar="FILE", type=Path, help="NDJSON, or gzip"),
+    word("--table", choices=(_FHIR_TABLE,), default=_FHIR_TABLE, help="the default"),
+)
 
 
 @verb(
@@ -119,10 +123,7 @@ VIEW = Verb("view", "Run or check a SQL on FHIR ViewDefinition.")
     "view run",
     "The rows of a ViewDefinition.",
     _VIEW_FILE,
-    (
-        word("--from", dest="file", metavar="FILE", type=Path, help="NDJSON, or gzip"),
-        word("--table", choices=(_FHIR_TABLE,), default=_FHIR_TABLE, help="the default"),
-    ),
+    _RESOURCES,
     word("--format", choices=("csv", "json", "parquet"), default="csv"),
 )
 def view_run(settings: Settings, told: Told) -> None:
@@ -140,6 +141,27 @@ def view_run(settings: Settings, told: Told) -> None:
             write_parquet(rows, sys.stdout.buffer)
         else:
             write_rows(rows, told.format, sys.stdout)
+
+
+@verb(
+    "view findings",
+    "Count what a ViewDefinition comes upon and cannot read.",
+    _VIEW_FILE,
+    _RESOURCES,
+    JSON,
+)
+def view_findings(settings: Settings, told: Told) -> None:
+    from lakehouse.storage.lake import open_lake
+    from lakehouse.transform.views import findings_in_file, findings_in_lake, read_definition
+
+    view = read_definition(told.view)
+    if told.file:
+        found = findings_in_file(view, told.file, settings)
+    else:
+        found = findings_in_lake(view, open_lake(settings, "read"))
+    rows = [(", ".join(each.columns) or "(which rows)", each.path, each.count) for each in found]
+    lines = table(("columns", "path", "values"), rows) if rows else ["nothing"]
+    answer(told, [asdict(each) for each in found], lines)
 
 
 @verb("view check", "Say whether a ViewDefinition can run, or where it is wrong.", _VIEW_FILE)
