@@ -57,10 +57,15 @@ class Served:
     folder: Path
     environment: Mapping[str, str] = field(repr=False)
     parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
     def token(self, who: str) -> str:
-        told = json.dumps({"username": who, "password": self.passwords[who]})
-        return str(self.ask("/auth/token", body=told, kind="json").told["access_token"])
+        """What `who` signed in for, once."""
+        if who not in self._tokens:
+            told = json.dumps({"username": who, "password": self.passwords[who]})
+            signed_in = self.ask("/auth/token", body=told, kind="json").told
+            self._tokens[who] = str(signed_in["access_token"])
+        return self._tokens[who]
 
     def ask(
         self,
@@ -110,7 +115,7 @@ class Served:
         while time.monotonic() < deadline:
             if told := found():
                 return told
-            time.sleep(0.3)
+            time.sleep(0.5)
         raise TimeoutError("it does not happen")
 
     def start(self, part: str) -> None:
