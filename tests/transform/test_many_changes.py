@@ -1,10 +1,13 @@
 """A change that is too large for memory is not merged; what comes out is the same."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from lakehouse.storage import engine, runs
 from lakehouse.storage.lake import Lake
+from lakehouse.storage.runs import find_runs
 from lakehouse.transform import build as module
 from lakehouse.transform import changes
 from tests.workbench import (
@@ -78,3 +81,36 @@ def test_what_was_rewritten_is_not_compared_where_to_read_it_anew_is_cheaper(
     build_all(once, NAMES)
     found, told = built_rows(steps), built_rows(once)
     assert found == told
+
+
+def test_what_is_looked_for_first_gives_the_rows_that_a_look_at_all_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_READ", 0)
+    for place in (runs, engine):
+        monkeypatch.setattr(place, "BLOCK_ROWS", 1)
+    monkeypatch.setattr(runs, "_NEAR", 1)
+    steps, once = lake_at(tmp_path / "steps"), lake_at(tmp_path / "once")
+    for lake in (steps, once):
+        take(lake, *[pulse(f"x{n}", day(1), who=f"x{n}") for n in range(30)])
+        take_first(lake)
+    build_all(steps, NAMES)
+    for lake in (steps, once):
+        take_second(lake)
+    found: list[int] = []
+    monkeypatch.setattr(engine, "find_runs", noting(found))
+    build_all(steps, NAMES)
+    assert max(found) > 1
+    build_all(once, NAMES)
+    assert built_rows(steps) == built_rows(once)
+
+
+def noting(found: list[int]) -> Callable[..., list[runs.Run] | None]:
+    """The same function, which says how many runs there were."""
+
+    def find(blocks: Iterable[tuple[str, int]], rows: int) -> list[runs.Run] | None:
+        told = find_runs(blocks, rows)
+        found.append(len(told or ()))
+        return told
+
+    return find
