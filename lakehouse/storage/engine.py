@@ -88,7 +88,8 @@ class Engine(Session):
         self, table: Table, files: Sequence[str], where: str, *, name: str = ""
     ) -> None:
         """Show the rows that some data files of a stored table hold."""
-        self._show_among(table, f"from {self.files(files)}" if files else "from none", where, name)
+        rows = f"from {self.files(files)}" if files else "from none"
+        self._show(name or table.name, self._among(table, rows, where))
 
     def attach_near(
         self, table: Table, files: Sequence[str], where: str, *, rows: int, name: str = ""
@@ -105,14 +106,17 @@ class Engine(Session):
             self.attach_files(table, files, where, name=name)
             return
         parts = [f"(from {self.files(run.files)} where {run.where})" for run in runs]
-        self._show_among(table, " union all by name ".join(parts) or "from none", where, name)
+        # kept: who reads them twice would open so many relations twice
+        near = f'{WORK}."near {name or table.name}"'
+        among = self._among(table, " union all by name ".join(parts) or "from none", where)
+        self.execute(f"create or replace table {near} as {among}")
+        self._show(name or table.name, f"from {near}")
 
-    def _show_among(self, table: Table, rows: str, where: str, name: str) -> None:
+    def _among(self, table: Table, rows: str, where: str) -> str:
         # a column that the table got after a file was written is null there
-        self._show(
-            name or table.name,
+        return (
             f"with none as ({self.empty(table)}) from none union all by name "
-            f"(from ({rows}) where {where})",
+            f"(from ({rows}) where {where})"
         )
 
     def attach_view(self, table: Table) -> None:

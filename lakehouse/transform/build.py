@@ -33,7 +33,7 @@ MARK = "build"
 _VERSION = ", ".join(VERSION)
 _MOST_MERGED = 500_000
 """Rows; a merge holds what it changes in memory, so more than these make a table anew."""
-_MOST_READ = 100_000
+_MOST_READ = 500_000
 """Rows; of more than these it pays to look first where those lie that are wanted."""
 
 log = get_logger()
@@ -319,7 +319,7 @@ class _Build:
         met = f"select count(*) from {CHANGE} semi join {STORED} using ({', '.join(key)})"
         is_all_new = not self._engine.count(met)
         deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
-        if changed > _MOST_MERGED:
+        if changed > _MOST_MERGED or (not is_all_new and self._meets_all_files(stored, key)):
             self._attach_stored(stored, changed=False)
             columns = ", ".join(stored.table.columns)
             both = f"select {columns} from {STORED} union all select {columns} from {rows}"
@@ -330,6 +330,18 @@ class _Build:
         elif changed:
             stored.merge(self._engine.table(f"from {CHANGE}"), key, note, self._reach)
         return changed - deleted, deleted
+
+    def _meets_all_files(self, stored: Stored, key: tuple[str, ...]) -> bool:
+        """Whether each file of a table holds a row that a change meets: a merge would write all of
+        them anew, at more cost than who reads them once and knows which rows stay."""
+        files = stored.files()
+        if len(stored.files(self._reach)) < len(files):
+            return False
+        met = (
+            f"select count(distinct filename) from {self._engine.files(files)} "
+            f"semi join {CHANGE} using ({', '.join(key)})"
+        )
+        return self._engine.count(met) == len(files)
 
     def _attach_stored(self, stored: Stored, *, changed: bool) -> None:
         """Show the stored rows of the changed units, or those of the others."""

@@ -1,4 +1,5 @@
-"""A change that is too large for memory is not merged; what comes out is the same."""
+"""A change that is too large for memory, or meets every file, is not merged; what comes out is the
+same."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -39,12 +40,17 @@ def take_second(lake: Lake) -> None:
     take(lake, encounter("e1", day(2), status="no such"), encounter("e2", day(2)))
 
 
-def taken(root: Path) -> tuple[Lake, Lake]:
-    """Two lakes that hold both deliveries; one was built in between."""
+def taken(root: Path, *, is_apart: bool = False) -> tuple[Lake, Lake]:
+    """Two lakes that hold both deliveries; one was built in between. Where `is_apart`, it has a
+    file that the second does not meet."""
     steps, once = lake_at(root / "steps"), lake_at(root / "once")
     for lake in (steps, once):
         take_first(lake)
     build_all(steps, NAMES)
+    if is_apart:
+        for lake in (steps, once):
+            take(lake, pulse("apart", day(1), who="apart"))
+        build_all(steps, NAMES)
     for lake in (steps, once):
         take_second(lake)
     return steps, once
@@ -55,16 +61,19 @@ def built_rows(lake: Lake) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("most", "operation"), [(0, "WRITE"), (3, "WRITE"), (4, "MERGE")], ids=["0", "3", "4"]
+    ("most", "is_apart", "operation"),
+    [(0, True, "WRITE"), (3, True, "WRITE"), (4, True, "MERGE"), (4, False, "WRITE")],
+    ids=["none fits", "some fit", "all fit", "every file is met"],
 )
-def test_more_changes_than_memory_holds_give_the_rows_that_a_merge_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, operation: str
+def test_what_is_written_anew_has_the_rows_that_a_merge_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, is_apart: bool, operation: str
 ) -> None:
     monkeypatch.setattr(module, "_MOST_MERGED", most)
-    steps, once = taken(tmp_path)
+    steps, once = taken(tmp_path, is_apart=is_apart)
     built = build_all(steps, NAMES)["silver.observation"]
     build_all(once, NAMES)
-    assert (built.mode, built.written, built.deleted, built.rows) == ("incremental", 3, 1, 4)
+    assert (built.mode, built.written, built.deleted) == ("incremental", 3, 1)
+    assert built.rows == 4 + is_apart
     assert steps.open("silver.observation").history()[0].operation == operation
     found, told = built_rows(steps), built_rows(once)
     assert found == told
