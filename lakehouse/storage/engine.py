@@ -19,6 +19,7 @@ from lakehouse.settings import Credentials
 from lakehouse.storage.extensions import are_checked, find_extensions, remember_checked
 from lakehouse.storage.lake import Lake, place_of
 from lakehouse.storage.memory import give_back
+from lakehouse.storage.runs import BLOCK_ROWS, find_runs
 from lakehouse.storage.session import Session, clean_errors
 
 WORK = "work"
@@ -87,11 +88,35 @@ class Engine(Session):
         self, table: Table, files: Sequence[str], where: str, *, name: str = ""
     ) -> None:
         """Show the rows that some data files of a stored table hold."""
-        rows = f"from {self.files(files)} where {where}" if files else "from none"
+        rows = f"from {self.files(files)}" if files else "from none"
+        self._show(name or table.name, self._among(table, rows, where))
+
+    def attach_near(
+        self, table: Table, files: Sequence[str], where: str, *, rows: int, name: str = ""
+    ) -> None:
+        """Show the rows that some data files of a stored table hold, as above; `rows` are all that
+        these files hold. The columns that the condition names are read first, and all others only
+        near the rows for which it holds, where those are few and lie together."""
+        told = self.table(
+            f"select distinct filename, file_row_number // {BLOCK_ROWS} as block "
+            f"from {self.files(files)} where {where} order by all"
+        )
+        runs = find_runs(zip(*told.to_pydict().values(), strict=True), rows)
+        if runs is None:
+            self.attach_files(table, files, where, name=name)
+            return
+        parts = [f"(from {self.files(run.files)} where {run.where})" for run in runs]
+        # kept: who reads them twice would open so many relations twice
+        near = f'{WORK}."near {name or table.name}"'
+        among = self._among(table, " union all by name ".join(parts) or "from none", where)
+        self.execute(f"create or replace table {near} as {among}")
+        self._show(name or table.name, f"from {near}")
+
+    def _among(self, table: Table, rows: str, where: str) -> str:
         # a column that the table got after a file was written is null there
-        self._show(
-            name or table.name,
-            f"with none as ({self.empty(table)}) from none union all by name ({rows})",
+        return (
+            f"with none as ({self.empty(table)}) from none union all by name "
+            f"(from ({rows}) where {where})"
         )
 
     def attach_view(self, table: Table) -> None:

@@ -33,6 +33,8 @@ MARK = "build"
 _VERSION = ", ".join(VERSION)
 _MOST_MERGED = 500_000
 """Rows; a merge holds what it changes in memory, so more than these make a table anew."""
+_MOST_READ = 500_000
+"""Rows; of more than these it pays to look first where those lie that are wanted."""
 
 _Result = TypeVar("_Result")
 
@@ -224,7 +226,7 @@ class _Build:
     def _compute(self, is_partial: bool) -> tuple[CheckResult, ...]:
         """Fill `rows` with what passed and `refused` with what did not."""
         unit = self._table.by
-        self._attach(f"{unit.source_row} in (from {CHANGED})" if is_partial and unit else "true")
+        self._attach(f"{unit.source_row} in (from {CHANGED})" if is_partial and unit else None)
         if not self._has_units():
             return self._compute_nothing()
         self._select(ROWS, is_pending=False)
@@ -250,17 +252,27 @@ class _Build:
         quality.empty_refused(self._engine, self._table, ROWS, REFUSED)
         return quality.untouched(self._table)
 
-    def _attach(self, where: str) -> None:
+    def _attach(self, where: str | None) -> None:
+        """Show what the model reads; of what tells of units those rows that a condition names."""
         for read in self._lake.catalog.stored_reads(self._table):
-            is_unit = self._table.by is not None and self._table.by.is_told(read)
             version, among = self._shown[read.name], may_see(self._lake.catalog, self._table, read)
-            if is_unit:
-                among = f"{among} and {where}"
+            is_unit = self._table.by is not None and self._table.by.is_told(read)
             stored = self._seen.find(read.name, version) if version is not None else None
-            if stored and self._reach is not None and is_unit:
-                self._engine.attach_files(read, stored.files(self._reach), among)
+            if where and is_unit and stored:
+                self._attach_units(stored, f"{among} and {where}", read.name)
             else:
                 self._engine.attach(read, version, among)
+
+    def _attach_units(self, stored: Stored, where: str, name: str) -> None:
+        """Show the rows of some units, where possible without a look at all others."""
+        files = stored.files(self._reach)
+        rows = stored.count(files)
+        if rows > _MOST_READ:
+            self._engine.attach_near(stored.table, files, where, rows=rows, name=name)
+        elif self._reach is not None:
+            self._engine.attach_files(stored.table, files, where, name=name)
+        else:
+            self._engine.attach(stored.table, stored.version, where, name=name)
 
     def _select(self, target: str, *, is_pending: bool) -> None:
         self._engine.attach_views(self._table)
@@ -344,7 +356,7 @@ class _Build:
         met = f"select count(*) from {CHANGE} semi join {STORED} using ({', '.join(key)})"
         is_all_new = not self._engine.count(met)
         deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
-        if changed > _MOST_MERGED:
+        if changed > _MOST_MERGED or (not is_all_new and self._meets_all_files(stored, key)):
             self._attach_stored(stored, changed=False)
             columns = ", ".join(stored.table.columns)
             both = f"select {columns} from {STORED} union all select {columns} from {rows}"
@@ -356,15 +368,28 @@ class _Build:
             stored.merge(self._engine.table(f"from {CHANGE}"), key, note, self._reach)
         return changed - deleted, deleted
 
+    def _meets_all_files(self, stored: Stored, key: tuple[str, ...]) -> bool:
+        """Whether each file of a table holds a row that a change meets: a merge would write all of
+        them anew, at more cost than who reads them once and knows which rows stay."""
+        files = stored.files()
+        if len(stored.files(self._reach)) < len(files):
+            return False
+        met = (
+            f"select count(distinct filename) from {self._engine.files(files)} "
+            f"semi join {CHANGE} using ({', '.join(key)})"
+        )
+        return self._engine.count(met) == len(files)
+
     def _attach_stored(self, stored: Stored, *, changed: bool) -> None:
         """Show the stored rows of the changed units, or those of the others."""
         unit = self._table.by
         among = f"{unit.row} in (from {CHANGED})" if unit else "true"
-        if changed and self._reach is not None:
-            self._engine.attach_files(stored.table, stored.files(self._reach), among, name=STORED)
+        if changed:
+            self._attach_units(stored, among, STORED)
             return
-        where = among if changed else f"not coalesce({among}, false)"
-        self._engine.attach(stored.table, stored.version, where, name=STORED)
+        self._engine.attach(
+            stored.table, stored.version, f"not coalesce({among}, false)", name=STORED
+        )
 
     def _diff(self, stored: Stored, rows: str, key: tuple[str, ...]) -> int:
         """Fill `change` with what turns the stored rows of the changed units into `rows`."""

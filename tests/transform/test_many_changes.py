@@ -1,10 +1,14 @@
-"""A change that is too large for memory is not merged; what comes out is the same."""
+"""A change that is too large for memory, or meets every file, is not merged; what comes out is the
+same."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from lakehouse.storage import engine, runs
 from lakehouse.storage.lake import Lake
+from lakehouse.storage.runs import find_runs
 from lakehouse.transform import build as module
 from lakehouse.transform import changes
 from tests.workbench import (
@@ -36,12 +40,17 @@ def take_second(lake: Lake) -> None:
     take(lake, encounter("e1", day(2), status="no such"), encounter("e2", day(2)))
 
 
-def taken(root: Path) -> tuple[Lake, Lake]:
-    """Two lakes that hold both deliveries; one was built in between."""
+def taken(root: Path, *, is_apart: bool = False) -> tuple[Lake, Lake]:
+    """Two lakes that hold both deliveries; one was built in between. Where `is_apart`, it has a
+    file that the second does not meet."""
     steps, once = lake_at(root / "steps"), lake_at(root / "once")
     for lake in (steps, once):
         take_first(lake)
     build_all(steps, NAMES)
+    if is_apart:
+        for lake in (steps, once):
+            take(lake, pulse("apart", day(1), who="apart"))
+        build_all(steps, NAMES)
     for lake in (steps, once):
         take_second(lake)
     return steps, once
@@ -52,16 +61,19 @@ def built_rows(lake: Lake) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("most", "operation"), [(0, "WRITE"), (3, "WRITE"), (4, "MERGE")], ids=["0", "3", "4"]
+    ("most", "is_apart", "operation"),
+    [(0, True, "WRITE"), (3, True, "WRITE"), (4, True, "MERGE"), (4, False, "WRITE")],
+    ids=["none fits", "some fit", "all fit", "every file is met"],
 )
-def test_more_changes_than_memory_holds_give_the_rows_that_a_merge_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, operation: str
+def test_what_is_written_anew_has_the_rows_that_a_merge_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, is_apart: bool, operation: str
 ) -> None:
     monkeypatch.setattr(module, "_MOST_MERGED", most)
-    steps, once = taken(tmp_path)
+    steps, once = taken(tmp_path, is_apart=is_apart)
     built = build_all(steps, NAMES)["silver.observation"]
     build_all(once, NAMES)
-    assert (built.mode, built.written, built.deleted, built.rows) == ("incremental", 3, 1, 4)
+    assert (built.mode, built.written, built.deleted) == ("incremental", 3, 1)
+    assert built.rows == 4 + is_apart
     assert steps.open("silver.observation").history()[0].operation == operation
     found, told = built_rows(steps), built_rows(once)
     assert found == told
@@ -78,3 +90,36 @@ def test_what_was_rewritten_is_not_compared_where_to_read_it_anew_is_cheaper(
     build_all(once, NAMES)
     found, told = built_rows(steps), built_rows(once)
     assert found == told
+
+
+def test_what_is_looked_for_first_gives_the_rows_that_a_look_at_all_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_READ", 0)
+    for place in (runs, engine):
+        monkeypatch.setattr(place, "BLOCK_ROWS", 1)
+    monkeypatch.setattr(runs, "_NEAR", 1)
+    steps, once = lake_at(tmp_path / "steps"), lake_at(tmp_path / "once")
+    for lake in (steps, once):
+        take(lake, *[pulse(f"x{n}", day(1), who=f"x{n}") for n in range(30)])
+        take_first(lake)
+    build_all(steps, NAMES)
+    for lake in (steps, once):
+        take_second(lake)
+    found: list[int] = []
+    monkeypatch.setattr(engine, "find_runs", noting(found))
+    build_all(steps, NAMES)
+    assert max(found) > 1
+    build_all(once, NAMES)
+    assert built_rows(steps) == built_rows(once)
+
+
+def noting(found: list[int]) -> Callable[..., list[runs.Run] | None]:
+    """The same function, which says how many runs there were."""
+
+    def find(blocks: Iterable[tuple[str, int]], rows: int) -> list[runs.Run] | None:
+        told = find_runs(blocks, rows)
+        found.append(len(told or ()))
+        return told
+
+    return find
