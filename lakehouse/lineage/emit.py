@@ -55,7 +55,8 @@ def part(job: str, settings: Settings) -> Iterator[None]:
     Raises StoreError when the outbox takes no events, and whatever the part raises.
     """
     outer, begun = collect.collected(), datetime.now(UTC)
-    own = collect.Collected(str(generate_new_uuid()), job, (outer.run_id, outer.job))
+    parent = (outer.run_id, outer.job) if outer.run_id else None
+    own = collect.Collected(str(generate_new_uuid()), job, parent)
     collect.resume(own)
     try:
         yield

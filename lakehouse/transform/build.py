@@ -14,27 +14,18 @@ from lakehouse.lineage.collect import CheckResult, Edge
 from lakehouse.log import get_logger
 from lakehouse.storage.commit import Conflict, Note, Ranges, committed
 from lakehouse.storage.engine import Engine, engine_for
-from lakehouse.storage.lake import OPERATION, Lake, Stored
+from lakehouse.storage.lake import Lake, Stored
 from lakehouse.storage.snapshots import Snapshots
 from lakehouse.storage.types import arrow_schema
 from lakehouse.transform.changes import CHANGED, find_changed, may_see
 from lakehouse.transform.columns import trace_columns
+from lakehouse.transform.difference import Difference
 from lakehouse.transform.dismissed import count_waiting, keep_dismissed
 from lakehouse.transform.reach import SEQUENCE, find_reach
 
-ROWS, REFUSED, RETRIED, STORED, CHANGE = (
-    "work.rows",
-    "work.refused",
-    "work.retried",
-    "work.stored",
-    "work.change",
-)
+ROWS, REFUSED, RETRIED = "work.rows", "work.refused", "work.retried"
 MARK = "build"
 _VERSION = ", ".join(VERSION)
-_MOST_MERGED = 500_000
-"""Rows; a merge holds what it changes in memory, so more than these make a table anew."""
-_MOST_READ = 500_000
-"""Rows; of more than these it pays to look first where those lie that are wanted."""
 
 _Result = TypeVar("_Result")
 
@@ -168,12 +159,16 @@ class _Build:
         self._reach: Ranges | None = None
         self._shown = {name: self._seen.alike(name, is_) for name, is_ in work.inputs.items()}
 
+    @property
+    def _difference(self) -> Difference:
+        return Difference(self._engine, self._table.by, self._reach)
+
     def settle(self, state: Mapping[str, Any]) -> Built | None:
         """What `run` does where no row must be computed; None, and nothing done, elsewhere."""
         if self._can_be_partial(state):
             is_idle = self._find_changed(state["inputs"]) and not self._has_changed()
             return self._leave() if is_idle else None
-        self._attach("true")
+        self._attach(None)
         return None if self._has_units() else self.run(state)
 
     def run(self, state: Mapping[str, Any]) -> Built:
@@ -259,20 +254,9 @@ class _Build:
             is_unit = self._table.by is not None and self._table.by.is_told(read)
             stored = self._seen.find(read.name, version) if version is not None else None
             if where and is_unit and stored:
-                self._attach_units(stored, f"{among} and {where}", read.name)
+                self._difference.attach_units(stored, f"{among} and {where}", read.name)
             else:
                 self._engine.attach(read, version, among)
-
-    def _attach_units(self, stored: Stored, where: str, name: str) -> None:
-        """Show the rows of some units, where possible without a look at all others."""
-        files = stored.files(self._reach)
-        rows = stored.count(files)
-        if rows > _MOST_READ:
-            self._engine.attach_near(stored.table, files, where, rows=rows, name=name)
-        elif self._reach is not None:
-            self._engine.attach_files(stored.table, files, where, name=name)
-        else:
-            self._engine.attach(stored.table, stored.version, where, name=name)
 
     def _select(self, target: str, *, is_pending: bool) -> None:
         self._engine.attach_views(self._table)
@@ -332,7 +316,7 @@ class _Build:
         keep_dismissed(self._engine, self._table, self._refused, REFUSED)
         if is_partial:
             version_key = tuple(c for c in VERSION if c in quarantine.columns)
-            self._put(stored, REFUSED, (*quarantine.key, *version_key), note)
+            self._difference.put(stored, REFUSED, (*quarantine.key, *version_key), note)
         else:
             stored.replace(self._engine.stream(f"select {columns} from {REFUSED}"), note)
         return count_waiting(self._engine, stored)
@@ -345,64 +329,9 @@ class _Build:
 
     def _merge(self, note: Note) -> tuple[int, int, int]:
         """Commit the difference, or only that there is none; rows written, deleted, version."""
-        written, deleted = self._put(self._target, ROWS, self._table.key, note)
+        written, deleted = self._difference.put(self._target, ROWS, self._table.key, note)
         version = self._target.version if written or deleted else self._target.record(note)
         return written, deleted, version
-
-    def _put(self, stored: Stored, rows: str, key: tuple[str, ...], note: Note) -> tuple[int, int]:
-        """Commit what turns the stored rows of the changed units into `rows`, where anything does;
-        how many rows were written, and how many deleted."""
-        changed = self._diff(stored, rows, key)
-        met = f"select count(*) from {CHANGE} semi join {STORED} using ({', '.join(key)})"
-        is_all_new = not self._engine.count(met)
-        deleted = self._engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
-        if changed > _MOST_MERGED or (not is_all_new and self._meets_all_files(stored, key)):
-            self._attach_stored(stored, changed=False)
-            columns = ", ".join(stored.table.columns)
-            both = f"select {columns} from {STORED} union all select {columns} from {rows}"
-            stored.replace(self._engine.stream(both), note)
-        elif changed and is_all_new:
-            columns = ", ".join(stored.table.columns)
-            stored.append(self._engine.stream(f"select {columns} from {CHANGE}"), note)
-        elif changed:
-            stored.merge(self._engine.table(f"from {CHANGE}"), key, note, self._reach)
-        return changed - deleted, deleted
-
-    def _meets_all_files(self, stored: Stored, key: tuple[str, ...]) -> bool:
-        """Whether each file of a table holds a row that a change meets: a merge would write all of
-        them anew, at more cost than who reads them once and knows which rows stay."""
-        files = stored.files()
-        if len(stored.files(self._reach)) < len(files):
-            return False
-        met = (
-            f"select count(distinct filename) from {self._engine.files(files)} "
-            f"semi join {CHANGE} using ({', '.join(key)})"
-        )
-        return self._engine.count(met) == len(files)
-
-    def _attach_stored(self, stored: Stored, *, changed: bool) -> None:
-        """Show the stored rows of the changed units, or those of the others."""
-        unit = self._table.by
-        among = f"{unit.row} in (from {CHANGED})" if unit else "true"
-        if changed:
-            self._attach_units(stored, among, STORED)
-            return
-        self._engine.attach(
-            stored.table, stored.version, f"not coalesce({among}, false)", name=STORED
-        )
-
-    def _diff(self, stored: Stored, rows: str, key: tuple[str, ...]) -> int:
-        """Fill `change` with what turns the stored rows of the changed units into `rows`."""
-        columns = ", ".join(stored.table.columns)
-        self._attach_stored(stored, changed=True)
-        self._engine.execute(
-            f"create or replace table {CHANGE} as "
-            f"select {columns}, 'upsert' as {OPERATION} from "
-            f"(select {columns} from {rows} except select {columns} from {STORED}) "
-            f"union all by name select {columns}, 'delete' as {OPERATION} from {STORED} "
-            f"anti join {rows} using ({', '.join(key)})"
-        )
-        return self._engine.count(f"select count(*) from {CHANGE}")
 
     def _note(self, waiting: int, results: tuple[CheckResult, ...], mode: str) -> Note:
         state = {

@@ -11,6 +11,7 @@ from lakehouse.govern.maintain import stored_names
 from lakehouse.settings import PROJECT
 from lakehouse.storage.lake import Lake
 from lakehouse.transform import build as module
+from lakehouse.transform import difference
 from lakehouse.transform.build import build
 from tests.workbench import (
     REACHED,
@@ -129,8 +130,8 @@ def test_many_changes_make_the_table_anew_from_what_stays_and_what_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = []
-    for most in (module._MOST_MERGED, 0):
-        monkeypatch.setattr(module, "_MOST_MERGED", most)
+    for most in (difference._MOST_MERGED, 0):
+        monkeypatch.setattr(difference, "_MOST_MERGED", most)
         lake = lake_at(tmp_path / str(most))
         take(lake, *[admitted(n, 1) for n in range(4)], admitted(9, 1, status="no such"))
         build(lake, ENCOUNTER)

@@ -9,8 +9,8 @@ import pytest
 from lakehouse.storage import engine, runs
 from lakehouse.storage.lake import Lake
 from lakehouse.storage.runs import find_runs
-from lakehouse.transform import build as module
 from lakehouse.transform import changes
+from lakehouse.transform import difference as module
 from tests.workbench import (
     build_all,
     contents,
