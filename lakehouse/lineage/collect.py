@@ -58,9 +58,9 @@ class Collected:
 
     run_id: str = ""
     job: str = ""
-    parent: tuple[str, str] | None = None
     inputs: dict[tuple[str, int | None], Dataset] = field(default_factory=dict)
     outputs: dict[tuple[str, int | None], Dataset] = field(default_factory=dict)
+    parent: tuple[str, str] | None = None
 
 
 _current = Collected()

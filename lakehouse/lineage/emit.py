@@ -56,12 +56,12 @@ def part(job: str, settings: Settings) -> Iterator[None]:
     """
     outer, begun = collect.collected(), datetime.now(UTC)
     parent = (outer.run_id, outer.job) if outer.run_id else None
-    own = collect.Collected(str(generate_new_uuid()), job, parent)
+    own = collect.Collected(str(generate_new_uuid()), job, parent=parent)
     collect.resume(own)
     try:
         yield
         if own.outputs:
-            start = collect.Collected(own.run_id, own.job, own.parent)
+            start = collect.Collected(own.run_id, own.job, parent=own.parent)
             emit(settings, run_event(RunState.START, namespace(settings), start, at=begun))
             emit(settings, run_event(RunState.COMPLETE, namespace(settings), own))
     finally:

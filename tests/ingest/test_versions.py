@@ -63,6 +63,7 @@ def current(lake: Lake) -> dict[str, str]:
         for read in lake.catalog.stored_reads(view):
             stored = lake.find(read.name)
             engine.attach(read, stored.version if stored else None)
+        engine.attach_views(view)
         engine.attach_view(view)
         found = engine.table(
             "select split_part(resource_id, '/', 2) as key, resource ->> 'name' as name "

@@ -23,7 +23,7 @@ def test_airflow_is_told_what_keeps_it_private_and_bounded(configure):
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__EXECUTION_API_SERVER_URL": "http://127.0.0.1:9999/execution/",
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "OPENLINEAGE__EXECUTE_IN_THREAD": "True",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
