@@ -8,6 +8,7 @@ from tests.bench.measure import cost_of
 MIB = 2**20
 
 
+@pytest.mark.long
 def test_a_peak_is_the_commands_own() -> None:
     held = bytearray(b"x" * (200 * MIB))
     small = cost_of(["-c", "pass"])

@@ -125,6 +125,7 @@ def test_the_truth_lists_every_message_of_every_file(root: Path, messages: list[
     }
 
 
+@pytest.mark.long
 def test_every_message_says_that_it_is_a_test(messages: list[Message]) -> None:
     for one in messages:
         assert one.field("MSH", 11) == "T"

@@ -29,6 +29,7 @@ def crowd(lake: Lake) -> None:
         take(lake, patient(f"p{number}"), encounter(f"e{number}", who=f"p{number}"))
 
 
+@pytest.mark.long
 def test_small_files_are_joined_and_nothing_else_changes(lake: Lake) -> None:
     crowd(lake)
     build_all(lake, FEW)

@@ -182,6 +182,7 @@ def test_bronze_keeps_the_record_as_it_was_written(lake: Lake) -> None:
     assert (row["_line"], row["_offset"], row["_received_at"]) == (1, 0, NOW)
 
 
+@pytest.mark.long
 def test_a_corrected_record_is_loaded_and_what_was_refused_stays_for_who_asks(lake: Lake) -> None:
     drop(lake, "north_ehr", "a.ndjson", b'{"resourceType":"Patient","id":"p1"')
     assert ingest(lake).quarantined == 1

@@ -128,6 +128,7 @@ with running("run.build.silver.patient", settings):
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
+@pytest.mark.long
 def test_work_that_may_still_be_going_on_is_not_called_lost(lake: Lake) -> None:
     with running("run.build.silver.location", lake.settings):
         build(lake, "silver.location")

@@ -167,6 +167,7 @@ def test_a_feed_shows_its_arrival_and_its_refused_share(house: House) -> None:
     assert "2031-01-02 03:04" in told
 
 
+@pytest.mark.long
 def test_a_feed_that_waits_for_an_answer_says_so_and_then_what_was_decided(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     stanza = f"[feed.{FEED}]\n"
@@ -189,6 +190,7 @@ def test_a_feed_that_waits_for_an_answer_says_so_and_then_what_was_decided(tmp_p
     assert "ann" in told
 
 
+@pytest.mark.long
 def test_upkeep_shows_the_last_night_and_what_is_behind(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     (tmp_path / "config" / "policy.yml").write_text(POLICY)
@@ -375,6 +377,7 @@ def test_the_command_line_gives_the_same_answers(house: House) -> None:
     )
 
 
+@pytest.mark.long
 def test_an_empty_lake_has_pages_too(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     (tmp_path / "config" / "policy.yml").write_text(POLICY)
@@ -419,6 +422,7 @@ def test_a_declaration_that_is_wrong_is_named_and_nothing_is_shown(
     assert name in told.text
 
 
+@pytest.mark.long
 def test_the_pages_load_no_data_library() -> None:
     program = "import json, sys, lakehouse.pages.app, lakehouse.pages.acting; print(json.dumps(list(sys.modules)))"
     done = subprocess.run(

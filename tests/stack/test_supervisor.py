@@ -85,6 +85,7 @@ def test_a_stage_starts_when_the_one_before_it_answers_and_is_settled(keep):
     assert keeper.end() == 0
 
 
+@pytest.mark.long
 def test_what_is_killed_starts_again_alone(keep):
     keeper = keep([part("a"), part("b")])
     until(lambda: keeper.state["phase"] == "running")
@@ -152,6 +153,7 @@ def test_a_part_that_answers_before_it_can_be_settled_is_asked_again(keep):
     assert len(tries) == 3
 
 
+@pytest.mark.long
 def test_a_part_that_cannot_be_prepared_again_is_tried_again_and_the_others_go_on(keep):
     fails: list[bool] = []
 
@@ -182,6 +184,7 @@ def test_a_long_log_begins_anew_while_its_process_goes_on_writing(tmp_path):
     assert (tmp_path / "a.log.1").read_bytes() == b"old\n"
 
 
+@pytest.mark.long
 def test_an_end_is_orderly_and_kills_only_what_does_not_listen(keep):
     keeper = keep([part("a")], [part("b", STUBBORN, stop_seconds=0.3)])
     until(lambda: keeper.state["phase"] == "running")

@@ -61,6 +61,7 @@ def test_a_run_without_news_commits_nothing(lake: Lake) -> None:
     assert {name: lake.open(name).version for name in stored_names(lake)} == versions
 
 
+@pytest.mark.long
 def test_only_what_changed_is_written(lake: Lake) -> None:
     take(lake, *[admitted(n, 1) for n in range(9)], patient())
     build_all(lake, [ENCOUNTER, "silver.patient", "gold.readmission"])
@@ -114,6 +115,7 @@ def test_a_model_sees_only_the_types_of_resources_that_it_names(tmp_path: Path) 
     assert build(lake, ENCOUNTER).rows == 0
 
 
+@pytest.mark.long
 def test_a_record_that_moves_to_another_patient_changes_both(lake: Lake) -> None:
     names = ["silver.observation", "gold.vital_sign_daily"]
     take(lake, pulse("o1", day(1), who="p1"), pulse("o2", day(1), who="p2", value=80))

@@ -45,6 +45,7 @@ def rows(selects: list[Select], *resources: dict[str, Any]) -> list[Select]:
     return evaluate(view, resources).to_pylist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failing", FAILING, ids=range(len(FAILING)))
 @pytest.mark.parametrize("empty", EMPTY, ids=range(len(EMPTY)))
 def test_several_values_fail_beside_what_is_empty(empty: Select, failing: Select) -> None:
