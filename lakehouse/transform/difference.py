@@ -38,17 +38,15 @@ class Difference:
     def put(self, stored: Stored, rows: str, key: tuple[str, ...], note: Note) -> tuple[int, int]:
         """Commit what turns the stored rows of the changed units into `rows`, where anything does;
         how many rows were written, and how many deleted."""
-        changed = self._diff(stored, rows, key)
+        changed, columns = self._diff(stored, rows, key), ", ".join(stored.table.columns)
         met = f"select count(*) from {CHANGE} semi join {STORED} using ({', '.join(key)})"
         is_all_new = not self.engine.count(met)
         deleted = self.engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
         if changed > _MOST_MERGED or (not is_all_new and self._meets_all_files(stored, key)):
             self._attach_stored(stored, changed=False)
-            columns = ", ".join(stored.table.columns)
             both = f"select {columns} from {STORED} union all select {columns} from {rows}"
             stored.replace(self.engine.stream(both), note)
         elif changed and is_all_new:
-            columns = ", ".join(stored.table.columns)
             stored.append(self.engine.stream(f"select {columns} from {CHANGE}"), note)
         elif changed:
             stored.merge(self.engine.table(f"from {CHANGE}"), key, note, self.reach)
