@@ -30,7 +30,7 @@ _COMMANDS = {
     SCHEDULER: ("--skip-serve-logs",),
     TRIGGERER: ("--skip-serve-logs",),
 }
-_AIRFLOW = (sys.executable, "-m", "airflow")
+_AIRFLOW = (sys.executable, "-m", "lakehouse.airflow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def _environment(
         "core__execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
         f"core__{manager}_users": ",".join(f"{name}:{role}" for name, role in users.items()),
         f"core__{manager}_passwords_file": str(folder / "passwords.json"),
-        "scheduler__scheduler_idle_sleep_time": "0.2",
+        "scheduler__scheduler_idle_sleep_time": "0.5",
         "scheduler__orphaned_tasks_check_interval": "5",
         "api__host": "127.0.0.1",
         "api__port": str(port),

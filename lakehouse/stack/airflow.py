@@ -35,6 +35,7 @@ _COMPONENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "airflow-triggerer": ("triggerer", ("triggerer", "--skip-serve-logs")),
 }
 _AUTH = "airflow.api_fastapi.auth.managers.simple"
+_AIRFLOW = (sys.executable, "-m", "lakehouse.airflow")
 _MIGRATE_SECONDS = 240
 _ANSWER_SECONDS = 5
 
@@ -63,7 +64,7 @@ def components(settings: Settings) -> list[Component]:
     return [
         Component(
             name=name,
-            arguments=(sys.executable, "-m", "airflow", *command),
+            arguments=(*_AIRFLOW, *command),
             environment=variables,
             check=partial(check, settings, name),
             prepare=partial(migrate, settings),
@@ -83,7 +84,7 @@ def migrate(settings: Settings) -> None:
         return
     with open_log(places, "airflow-migrate") as log:
         done = subprocess.run(
-            (sys.executable, "-m", "airflow", "db", "migrate"),
+            (*_AIRFLOW, "db", "migrate"),
             env=environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -161,6 +162,8 @@ def _settings(settings: Settings) -> dict[str, str]:
         # tasks of a scheduler that was killed start again when the next one looks for them
         "scheduler__orphaned_tasks_check_interval": "30",
         "dag_processor__refresh_interval": "10",
+        # its DAGs change with feeds.toml, which has no say in when a DAG file is read
+        "dag_processor__min_file_process_interval": "60",
         "dag_processor__parsing_processes": "1",
         "logging__base_log_folder": str(places.logs / "tasks"),
         "logging__dag_processor_child_process_log_directory": str(places.logs / "dags"),

@@ -15,6 +15,7 @@ def test_airflow_is_told_what_keeps_it_private_and_bounded(configure):
         "API__HOST", "API__PORT", "CORE__PARALLELISM", "CORE__LOAD_EXAMPLES",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION", "CORE__EXECUTION_API_SERVER_URL",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "DAG_PROCESSOR__REFRESH_INTERVAL",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL",
         "OPENLINEAGE__EXECUTE_IN_THREAD", "USAGE_DATA_COLLECTION__ENABLED",
     )} == {
         "API__HOST": "127.0.0.1",
@@ -25,6 +26,7 @@ def test_airflow_is_told_what_keeps_it_private_and_bounded(configure):
         "CORE__EXECUTION_API_SERVER_URL": "http://127.0.0.1:9999/execution/",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "OPENLINEAGE__EXECUTE_IN_THREAD": "True",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }  # fmt: skip
