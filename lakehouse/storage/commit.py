@@ -1,10 +1,11 @@
 """What a commit says of itself, and how one that was overtaken is tried again."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 from lakehouse.errors import StoreError
@@ -12,6 +13,8 @@ from lakehouse.lineage import collect
 
 _Result = TypeVar("_Result")
 TRIES = 20
+STATE = "lakehouse"
+"""Under which name a commit of ours says of itself what it says."""
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Ledger entries, each range from its first to its last."""
@@ -42,6 +45,20 @@ class Commit:
     state: Mapping[str, Any]
     files_added: int
     files_removed: int
+
+
+def read_commit(table: str, entry: Mapping[str, Any]) -> Commit:
+    """A version of a table, from its entry in the log."""
+    metrics = entry.get("operationMetrics", {})
+    return Commit(
+        table,
+        int(entry["version"]),
+        datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+        str(entry["operation"]),
+        json.loads(entry.get(STATE, "{}")),
+        int(metrics.get("num_added_files", metrics.get("num_target_files_added", 0))),
+        int(metrics.get("num_removed_files", metrics.get("num_target_files_removed", 0))),
+    )
 
 
 def committed(attempt: Callable[[], _Result]) -> _Result:

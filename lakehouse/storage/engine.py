@@ -17,8 +17,9 @@ from lakehouse.catalog.spec import Table, Write
 from lakehouse.errors import SpecError
 from lakehouse.settings import Credentials
 from lakehouse.storage.extensions import are_checked, find_extensions, remember_checked
-from lakehouse.storage.lake import Lake, place_of
+from lakehouse.storage.lake import Lake
 from lakehouse.storage.memory import give_back
+from lakehouse.storage.place import place_of
 from lakehouse.storage.runs import BLOCK_ROWS, find_runs
 from lakehouse.storage.session import Session, clean_errors
 

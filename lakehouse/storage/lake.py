@@ -1,12 +1,12 @@
-"""Delta tables by name. The only module that speaks Delta."""
+"""Delta tables by name. With what keeps them opened the only module that speaks Delta."""
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import (
@@ -18,37 +18,49 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Table, Write
-from lakehouse.errors import SpecError, StoreError
+from lakehouse.errors import StoreError
 from lakehouse.lineage import collect
 from lakehouse.lineage.place import namespace
 from lakehouse.objects import Objects, open_objects
 from lakehouse.settings import Credentials, Settings
-from lakehouse.storage.commit import TRIES, Commit, Conflict, Note, Ranges, is_apart
+from lakehouse.storage.commit import (
+    STATE,
+    TRIES,
+    Commit,
+    Conflict,
+    Note,
+    Ranges,
+    is_apart,
+    read_commit,
+)
+from lakehouse.storage.opened import Opened
+from lakehouse.storage.place import place_of, require_fit, storage_options
 from lakehouse.storage.types import arrow_schema, plain_types
 
 Clock = Callable[[], datetime]
 Rows: TypeAlias = pa.Table | pa.RecordBatchReader
 
 OPERATION = "_op"
-_STATE = "lakehouse"
 _FILE_BYTES = 64 * 2**20
 _GROUP_ROWS, _RAW_GROUP_ROWS = 65_536, 16_384
 """Raw records are large, and a reader wants those of one type, which come together."""
 _SINGLE = (pa.int64(), pa.binary())
+_Alone: TypeAlias = Callable[[int], AbstractContextManager[DeltaTable]]
 
 
 class Stored:
     """One table at a snapshot. Look-ups and the commit that follows share this snapshot, so that
     a commit which another process overtook is refused instead of doubled."""
 
-    def __init__(self, table: Table, delta: DeltaTable, schema: pa.Schema) -> None:
+    def __init__(self, table: Table, delta: DeltaTable, schema: pa.Schema, alone: _Alone) -> None:
         self.table = table
         self.schema = schema
         self._delta = delta
+        self._alone = alone
         self._writer = _writer(table, schema)
 
     @property
@@ -63,10 +75,9 @@ class Stored:
 
     def state(self) -> Mapping[str, Any]:
         """What the newest commit of ours says of itself; empty when the log no longer tells."""
-        for entry in self._delta.history(10):
-            if _STATE in entry:
-                return dict(json.loads(entry[_STATE]))
-        return {}
+        # nearly always the first, and each is a file to read
+        told = (entry for most in (1, 10) for entry in self._told(most) if STATE in entry)
+        return dict(json.loads(next(told, {}).get(STATE, "{}")))
 
     def data_version(self) -> int:
         """The version at which the rows last changed; maintenance does not count."""
@@ -178,12 +189,16 @@ class Stored:
 
     def since(self, version: int) -> list[Commit]:
         """The versions after that one, as far as the log still tells of them, newest first."""
-        newer = self._delta.history(self.version - version) if version < self.version else []
-        return [self._commit(entry) for entry in newer]
+        newer = self._told(self.version - version) if version < self.version else []
+        return [read_commit(self.table.name, entry) for entry in newer]
 
     def history(self) -> list[Commit]:
         """All versions the log still tells of, newest first."""
-        return [self._commit(entry) for entry in self._delta.history()]
+        return [read_commit(self.table.name, entry) for entry in self._told()]
+
+    def _told(self, limit: int | None = None) -> list[dict[str, Any]]:
+        with clean_errors(self.table.name):
+            return self._delta.history(limit)
 
     def compact(self) -> int:
         """Join small files; the number of files removed."""
@@ -233,7 +248,7 @@ class Stored:
         else:
             state["data_version"] = self.data_version()
         return CommitProperties(
-            custom_metadata={_STATE: json.dumps(state)},
+            custom_metadata={STATE: json.dumps(state)},
             app_transactions=[Transaction(name, mark) for name, mark in note.marks.items()],
             max_commit_retries=TRIES,
         )
@@ -254,27 +269,10 @@ class Stored:
         )
         return self.version
 
-    def _commit(self, entry: Mapping[str, Any]) -> Commit:
-        metrics = entry.get("operationMetrics", {})
-        return Commit(
-            self.table.name,
-            int(entry["version"]),
-            datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
-            str(entry["operation"]),
-            json.loads(entry.get(_STATE, "{}")),
-            int(metrics.get("num_added_files", metrics.get("num_target_files_added", 0))),
-            int(metrics.get("num_removed_files", metrics.get("num_target_files_removed", 0))),
-        )
-
     @contextmanager
     def _committing(self) -> Iterator[None]:
-        with clean_errors(self.table.name):
+        with clean_errors(self.table.name), self._alone(self.version) as self._delta:
             yield
-
-
-def place_of(url: str, name: str) -> str:
-    """Where a table lies in the lake at `url`."""
-    return f"{url}/{name.replace('.', '/')}"
 
 
 class Lake:
@@ -289,7 +287,8 @@ class Lake:
         self.credentials = credentials
         self.objects: Objects = open_objects(self.url, credentials)
         self.clock = clock
-        self._options = _storage_options(credentials)
+        self._options = storage_options(credentials)
+        self._opened = Opened(self._options)
 
     @property
     def namespace(self) -> str:
@@ -307,17 +306,15 @@ class Lake:
         """
         table = self.catalog.table(name)
         schema = arrow_schema(self.catalog.columns[c] for c in table.columns)
+        place = self.place(name)
         with clean_errors(name):
-            try:
-                delta = DeltaTable(self.place(name), None, self._options, skip_stats=False)
-            except TableNotFoundError:
-                return None
-            if version is not None and version > delta.version():
+            delta = self._opened.newest(place)
+            if delta and version is not None and version > delta.version():
                 # Delta would look for each of the versions between
                 raise StoreError(f"{name} has no version {version}")
-            if version is not None and version < delta.version():
-                delta.load_as_version(version)
-        return Stored(table, delta, schema)
+            if delta and version is not None and version < delta.version():
+                delta = self._opened.at(place, version)
+        return Stored(table, delta, schema, partial(self._opened.alone, place)) if delta else None
 
     def open(self, name: str) -> Stored:
         """The table now, created empty when it is new: a race could double a first commit."""
@@ -339,7 +336,7 @@ class Lake:
                 # stand where a code should
                 configuration={"delta.dataSkippingStatsColumns": ",".join(counted)},
                 commit_properties=CommitProperties(
-                    custom_metadata={_STATE: "{}"}, max_commit_retries=0
+                    custom_metadata={STATE: "{}"}, max_commit_retries=0
                 ),
             )
         return self.open(name)
@@ -351,13 +348,9 @@ class Lake:
         return max(versions, default=None)
 
 
-_UNFIT = re.compile(r"[%#?]")
-
-
 def open_lake(settings: Settings, role: str, clock: Clock | None = None) -> Lake:
     """Open the lake with the keys of `role`; raises SpecError for wrong declarations."""
-    if _UNFIT.search(settings.lake_url()):
-        raise SpecError("a lake's address may not hold %, # or ?", hint="choose another folder")
+    require_fit(settings.lake_url())
     catalog = Catalog.of(settings)
     return Lake(catalog, settings, settings.credentials(role), clock or (lambda: datetime.now(UTC)))
 
@@ -383,16 +376,3 @@ def _writer(table: Table, schema: pa.Schema) -> WriterProperties:
         max_row_group_size=_RAW_GROUP_ROWS if is_raw else _GROUP_ROWS,
         column_properties=dict.fromkeys(single, ColumnProperties(dictionary_enabled=False)),
     )
-
-
-def _storage_options(credentials: Credentials | None) -> dict[str, str] | None:
-    if credentials is None:
-        return None
-    return {
-        "AWS_ENDPOINT_URL": credentials.endpoint,
-        "AWS_ACCESS_KEY_ID": credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-        "AWS_REGION": credentials.region,
-        "AWS_ALLOW_HTTP": str(urlsplit(credentials.endpoint).scheme == "http").lower(),
-        "aws_conditional_put": "etag",
-    }
