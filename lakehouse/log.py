@@ -7,10 +7,11 @@ Airflow process is Airflow's.
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _threshold = _LEVELS["info"]
@@ -53,10 +54,44 @@ SAFE: Mapping[str, Callable[[object], bool]] = {
 _event = _matches(r"[a-z][a-z -]{0,79}")
 
 
-def get_logger() -> FilteringBoundLogger:
-    """Return a logger whose lines hold only safe fields; `bind` adds some to all that follow."""
-    made = structlog.wrap_logger(_Stderr(), processors=[_filter, _describe, _deny, _render])
-    return cast(FilteringBoundLogger, made)
+class Logger:
+    """Writes lines that hold only safe fields, if they are of the level that this process writes.
+
+    structlog is loaded for the first of them: that takes a tenth of a second, and most verbs of the
+    command line have nothing to log.
+    """
+
+    def __init__(self, bound: Mapping[str, Any]) -> None:
+        self._bound = bound
+
+    def bind(self, **fields: Any) -> "Logger":
+        """A logger that adds these fields to all its lines."""
+        return Logger({**self._bound, **fields})
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._write("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._write("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._write("error", event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """An error, with the class of what is being handled."""
+        self._write("error", event, {"exc_info": True, **fields})
+
+    def _write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
+        if _LEVELS[level] >= _threshold:
+            getattr(_stderr(), level)(event, **{**self._bound, **fields})
+
+
+def get_logger() -> Logger:
+    """Return a logger; `bind` adds fields to all that it writes then."""
+    return Logger({})
 
 
 def configure(level: str = "info") -> None:
@@ -72,26 +107,28 @@ class _Stderr:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
-    debug = info = warning = error = critical = exception = msg = _write
+    debug = info = warning = error = _write
 
 
-def _filter(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    level = "error" if method == "exception" else method
-    if _LEVELS.get(level, 0) < _threshold:
-        raise structlog.DropEvent
-    return {"level": level, **event}
+@cache
+def _stderr() -> Any:
+    import structlog
+
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
+    render = structlog.processors.LogfmtRenderer(key_order=["at", "level", "event"])
+    return structlog.wrap_logger(_Stderr(), processors=[_describe, _deny, stamp, render])
 
 
-def _describe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _describe(_logger: "WrappedLogger", level: str, event: "EventDict") -> "EventDict":
     """Keep the class of an error; its text and its traceback may quote a value."""
     told = event.pop("exc_info", None)
     found = sys.exc_info()[0] if told is True else type(told)
     if told and found and issubclass(found, BaseException):
         event["error"] = found.__name__
-    return event
+    return {"level": level, **event}
 
 
-def _deny(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _deny(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
     level, text = event.pop("level"), event.pop("event", None)
     kept = {name: value for name, value in event.items() if name in SAFE and SAFE[name](value)}
     withheld = sorted(_printable(name) for name in event.keys() - kept.keys())
@@ -103,11 +140,3 @@ def _deny(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 def _printable(name: str) -> str:
     return name if _name(name) else "unnamed"
-
-
-_stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
-_logfmt = structlog.processors.LogfmtRenderer(key_order=["at", "level", "event"])
-
-
-def _render(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    return str(_logfmt(logger, method, _stamp(logger, method, event)))

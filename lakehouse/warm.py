@@ -15,7 +15,9 @@ from lakehouse.settings import Settings
 
 _PACKAGES = ("catalog", "govern", "ingest", "lineage", "objects", "state", "storage", "transform")
 # what these import when they first need it, and then each time in a fork
-_LATER = ("minio", "pyarrow.dataset", "sqlglot.dialects.duckdb", "sqlglot.optimizer.qualify")
+_LATER = (
+    "minio", "pyarrow.dataset", "sqlglot.dialects.duckdb", "sqlglot.optimizer.qualify", "structlog",
+)  # fmt: skip
 
 
 def warm(settings: Settings) -> None:

@@ -100,11 +100,15 @@ def rebuild(lake: Lake, before: datetime | None = None) -> int:
     return len(found)
 
 
-def require_complete(lake: Lake, before: datetime | None = None) -> None:
-    """Raise QualityError when a commit up to `before` has no event, or a built column no source."""
+def require_told(lake: Lake, before: datetime | None = None) -> None:
+    """Raise QualityError when a commit up to `before` has no event."""
     if left := missing(lake, before):
         names = sorted({commit.table for commit in left})
         raise QualityError(f"{len(left)} commits have no lineage event, in {', '.join(names)}")
+
+
+def require_explained(lake: Lake) -> None:
+    """Raise QualityError when a built column has no source and is declared no constant."""
     if columns := unexplained(lake):
         raise QualityError(
             f"{len(columns)} columns have no source: {', '.join(columns)}",

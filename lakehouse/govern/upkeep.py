@@ -53,7 +53,10 @@ def store_lineage(lake: Lake, number: int, by: str | None) -> StoredLineage:
     row = {"n_event": stored.events, "n_event_rebuilt": stored.rebuilt}
     committed(lambda: _add(lake, (number, by), row))
     follow_all(lake)
-    lineage.require_complete(lake, before)
+    if rebuilt:
+        # else all of it was just looked at, and what was told by then stays told
+        lineage.require_told(lake, before)
+    lineage.require_explained(lake)
     return stored
 
 

@@ -9,13 +9,15 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pytest
 
-from tests.peers.java import command
+from tests.peers.java import command, place_of
 from tests.workbench import build_all, drop, ingest, lake_at
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("synthea")]
@@ -132,7 +134,7 @@ def population(
 ) -> Iterator[Population]:
     seed, zone, size = request.param
     folder = tmp_path_factory.mktemp("synthea")
-    made = generate(folder / "made", seed, zone, size)
+    made = generate(seed, zone, size)
     (folder / "config").mkdir()
     (folder / "config" / "feeds.toml").write_text(FEED.format(zone=zone))
     lake = lake_at(folder, LAKEHOUSE_MEMORY="2GiB")
@@ -159,10 +161,9 @@ def population(
         yield Population(db, made / "fhir")
 
 
-def generate(folder: Path, seed: int, zone: str, size: int) -> Path:
-    """The same population for the same seed, in both forms."""
+def generate(seed: int, zone: str, size: int) -> Path:
+    """The population of a seed in both forms, not to be written to: it is made once for an installed Synthea."""
     told = {
-        "exporter.baseDirectory": folder,
         "exporter.fhir.bulk_data": "true",
         "exporter.csv.export": "true",
         "exporter.hospital.fhir.export": "false",
@@ -171,16 +172,22 @@ def generate(folder: Path, seed: int, zone: str, size: int) -> Path:
         # else the order in which threads come by decides who lives there
         "generate.thread_pool_size": "1",
     }
-    options = [part for name, value in told.items() for part in (f"--{name}", str(value))]
+    options = [part for name, value in told.items() for part in (f"--{name}", value)]
     place = ["-s", seed, "-cs", seed, "-r", 20261101, "-p", size]
-    subprocess.run(
-        command("synthea", "App", *map(str, place), *options, "Massachusetts"),
-        env=os.environ | {"TZ": zone},
-        cwd=folder.parent,
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    program = command("synthea", "App", *map(str, place), *options)
+    made = place_of("synthea") / "made" / sha256(repr((program, zone)).encode()).hexdigest()[:16]
+    if not made.exists():
+        made.parent.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=made.parent) as draft:
+            subprocess.run(
+                [*program, "--exporter.baseDirectory", f"{draft}/whole", "Massachusetts"],
+                env=os.environ | {"TZ": zone},
+                cwd=draft,
+                check=True,
+                capture_output=True,
+            )
+            Path(draft, "whole").rename(made)
+    return made
 
 
 @pytest.mark.parametrize("noun", NOUNS)

@@ -91,7 +91,7 @@ def found(lake: Lake, query: str) -> list[tuple[Any, ...]]:
     return lake.tables.db.execute(query).fetchall()
 
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("synthetic hospital")]
 
 
 def test_each_registration_is_a_patient(lake: Lake) -> None:

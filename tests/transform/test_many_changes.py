@@ -1,7 +1,9 @@
 """A change that is too large for memory, or meets every file, is not merged; what comes out is the
 same."""
 
+import shutil
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ from tests.workbench import (
     without_empty,
 )
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("many changes")]
 
 NAMES = ["silver.encounter", "silver.observation", "gold.vital_sign_daily"]
 
@@ -40,9 +42,14 @@ def take_second(lake: Lake) -> None:
     take(lake, encounter("e1", day(2), status="no such"), encounter("e2", day(2)))
 
 
-def taken(root: Path, *, is_apart: bool = False) -> tuple[Lake, Lake]:
-    """Two lakes that hold both deliveries; one was built in between. Where `is_apart`, it has a
-    file that the second does not meet."""
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Path]:
+    """Where two lakes lie that hold both deliveries: `steps` was built in between, and `once` at the
+    end. Where they are apart, `steps` has a file that the second delivery does not meet."""
+    return cache(lambda is_apart: keep(tmp_path_factory.mktemp("kept"), is_apart=is_apart))
+
+
+def keep(root: Path, *, is_apart: bool) -> Path:
     steps, once = lake_at(root / "steps"), lake_at(root / "once")
     for lake in (steps, once):
         take_first(lake)
@@ -53,7 +60,14 @@ def taken(root: Path, *, is_apart: bool = False) -> tuple[Lake, Lake]:
         build_all(steps, NAMES)
     for lake in (steps, once):
         take_second(lake)
-    return steps, once
+    build_all(once, NAMES)
+    return root
+
+
+def taken(kept: Path, root: Path) -> tuple[Lake, Lake]:
+    """A `steps` of one's own, and `once`, which nobody changes any more."""
+    shutil.copytree(kept / "steps", root / "steps")
+    return lake_at(root / "steps"), lake_at(kept / "once")
 
 
 def built_rows(lake: Lake) -> dict[str, str]:
@@ -66,12 +80,16 @@ def built_rows(lake: Lake) -> dict[str, str]:
     ids=["none fits", "some fit", "all fit", "every file is met"],
 )
 def test_what_is_written_anew_has_the_rows_that_a_merge_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, is_apart: bool, operation: str
+    kept: Callable[[bool], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    is_apart: bool,
+    operation: str,
 ) -> None:
+    steps, once = taken(kept(is_apart), tmp_path)
     monkeypatch.setattr(module, "_MOST_MERGED", most)
-    steps, once = taken(tmp_path, is_apart=is_apart)
     built = build_all(steps, NAMES)["silver.observation"]
-    build_all(once, NAMES)
     assert (built.mode, built.written, built.deleted) == ("incremental", 3, 1)
     assert built.rows == 4 + is_apart
     assert steps.open("silver.observation").history()[0].operation == operation
@@ -82,12 +100,15 @@ def test_what_is_written_anew_has_the_rows_that_a_merge_gives(
 
 @pytest.mark.parametrize(("most", "mode"), [(0, "full"), (4, "incremental")])
 def test_what_was_rewritten_is_not_compared_where_to_read_it_anew_is_cheaper(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, mode: str
+    kept: Callable[[bool], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    mode: str,
 ) -> None:
+    steps, once = taken(kept(False), tmp_path)
     monkeypatch.setattr(changes, "_MOST_COMPARED", most)
-    steps, once = taken(tmp_path)
     assert build_all(steps, NAMES)["gold.vital_sign_daily"].mode == mode
-    build_all(once, NAMES)
     found, told = built_rows(steps), built_rows(once)
     assert found == told
 
