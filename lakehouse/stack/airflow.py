@@ -5,10 +5,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,17 @@ def migrate(settings: Settings) -> None:
 
 def check(settings: Settings, name: str) -> str:
     """Return what is wrong with one of the four components, or nothing."""
-    found = ask_health(address(settings)).get(_COMPONENTS[name][0])
+    return _wrong(settings, name, partial(ask_health, address(settings)))
+
+
+def checks(settings: Settings) -> dict[str, Callable[[], str]]:
+    """Return the check of each of the four; together they ask Airflow once."""
+    told = cache(lambda: ask_health(address(settings)))
+    return {name: partial(_wrong, settings, name, told) for name in NAMES}
+
+
+def _wrong(settings: Settings, name: str, told: Callable[[], Mapping[str, Any]]) -> str:
+    found = told().get(_COMPONENTS[name][0])
     if not found:
         return "the API server does not answer"
     if found.get("status") != "healthy":

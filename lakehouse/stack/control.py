@@ -112,11 +112,10 @@ def status(settings: Settings) -> StackStatus:
 
 def _checks(settings: Settings) -> dict[str, Callable[[], str]]:
     places = Places(settings.home)
-    parts = {name: partial(airflow.check, settings, name) for name in airflow.NAMES}
     return {
         "store": partial(store.check, settings),
         postgres.NAME: partial(postgres.check, places),
-        **parts,
+        **airflow.checks(settings),
     }
 
 

@@ -132,7 +132,7 @@ def test_up_tells_each_step_and_where_the_password_lies_but_not_the_password(sta
 
 def test_every_part_is_healthy(stack):
     # on a machine at its limit one answer may come late
-    until(lambda: status(stack.settings).healthy)
+    until(lambda: status(stack.settings).healthy, every=0.5)
     assert [part.name for part in status(stack.settings).components] == list(PARTS)
 
 
@@ -386,7 +386,7 @@ def test_what_is_killed_is_told_and_heals_alone(stack, monkeypatch, capsys):
     told = capsys.readouterr()
     assert f"{'store':<21} DOWN" in told.out
     assert "parts of the stack are down" in told.err
-    until(lambda: status(stack.settings).healthy)
+    until(lambda: status(stack.settings).healthy, every=0.5)
     after = pids(stack)
     assert {name for name in PARTS if before[name] != after[name]} == {"store"}
 
