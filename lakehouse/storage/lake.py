@@ -328,11 +328,12 @@ class Lake:
         table = self.catalog.table(name)
         columns = [self.catalog.columns[c] for c in table.columns]
         counted = [c.name for c in columns if c.is_counted]
+        schema, made = arrow_schema(columns), None
         # whoever comes second finds the table of the first
         with suppress(Conflict), clean_errors(name):
-            DeltaTable.create(
+            made = DeltaTable.create(
                 self.place(name),
-                Schema.from_arrow(arrow_schema(columns)),
+                Schema.from_arrow(schema),
                 mode="ignore",
                 storage_options=self._options,
                 # bounds of what a sender wrote would put patients' values into the log: a name may
@@ -342,7 +343,7 @@ class Lake:
                     custom_metadata={_STATE: "{}"}, max_commit_retries=0
                 ),
             )
-        return self.open(name)
+        return Stored(table, made, schema) if made else self.open(name)
 
     def version_at(self, name: str, instant: datetime) -> int | None:
         """The version a reader saw at `instant`; None when there was none yet."""
