@@ -3,6 +3,7 @@
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,10 +14,15 @@ from lakehouse.cli.verb import Run, Verb, Word
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import read_settings
 
+_OBJECTS = 10_000
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code; errors go to stderr, without any traceback."""
     told = parser().parse_args(arguments)
+    # modules, rows and parsed SQL are hardly ever garbage that refers to itself, so that to look
+    # for some each 700 objects takes a fiftieth of a run and finds nothing
+    gc.set_threshold(_OBJECTS)
     # what loads more than a parser is imported once there is something to do
     from lakehouse import log
 

@@ -57,29 +57,30 @@ class OutboxTransport(Transport):
 
     def emit(self, event: Event) -> None:
         """Return when the event would survive a power cut; raises OSError."""
-        self._keep(event)
-        self._tell_state(event)
+        text = Serde.to_json(event)
+        self._keep(text)
+        self._tell_state(text)
         try:
             if self._relay:
                 self._relay.deliver(_RELAY_SECONDS)
         except OSError as error:
             log.warning("the second reader was not told", error=type(error).__name__)
 
-    def _tell_state(self, event: Event) -> None:
+    def _tell_state(self, text: str) -> None:
         try:
             if self._state:
-                keep_events(self._state, [Serde.to_json(event)])
+                keep_events(self._state, [text])
         except StoreError as error:
             # `govern` tells it when it moves the event into the lake
             log.warning("the state was not written", error=type(error).__name__)
 
-    def _keep(self, event: Event) -> None:
+    def _keep(self, text: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self._folder / f"{time.time_ns():020d}-{uuid4().hex[:12]}{SUFFIX}"
         part = target.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(Serde.to_json(event))
+            stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         if self._relay:

@@ -4,11 +4,12 @@ It is one file of this machine. Writers wait for each other; readers see the las
 """
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lakehouse.errors import SpecError, StoreError
 from lakehouse.settings import Settings
@@ -81,8 +82,37 @@ class Change:
         self.put("followed", [{"name": name, "version": version}])
 
 
+class _File(NamedTuple):
+    place: tuple[int, int]
+    size: int
+    changed_at: int
+
+
+class _Writer(NamedTuple):
+    """A connection, and its file as it was left; to open and close one costs five small changes."""
+
+    file: _File
+    link: sqlite3.Connection
+
+
+_idle: list[_Writer] = []
+"""The writer of this process that has nothing to do: one, or none."""
+
+_inherited: list[_Writer] = []
+"""Of the process that this one was forked from: it may neither be used here nor closed."""
+
+
+def _leave_to_parent() -> None:
+    _inherited.extend(_idle)
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 class State:
-    """Opened for each question and each change: it holds no connection, and may cross a fork."""
+    """Opened for each question, so that it may cross a fork; whoever changes it keeps a connection
+    for the next change."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -105,7 +135,7 @@ class State:
     def change(self) -> Iterator[Change]:
         """One change, after all that others are about; raises StoreError, and then nothing was
         changed."""
-        with _storing(), closing(self._open_to_write()) as link:
+        with _storing(), self._writing() as link:
             link.execute("begin immediate")
             try:
                 yield Change(link)
@@ -121,21 +151,55 @@ class State:
                 if table != "about":
                     change.drop(table)
 
-    def _open_to_write(self) -> sqlite3.Connection:
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """The idle connection, where nobody else has touched the file since, or a new one."""
+        writer = _idle.pop() if _idle else None
+        if writer and writer.file != _identity(self._place):
+            writer.link.close()
+            writer = None
+        writer = writer or self._open_to_write()
+        try:
+            if not _is_ours(writer.link):
+                _make(writer.link)
+            yield writer.link
+            # as when it is closed: all of the state is in the file
+            writer.link.execute("pragma wal_checkpoint(passive)")
+        except BaseException:
+            writer.link.close()
+            raise
+        self._leave_idle(writer)
+
+    def _leave_idle(self, writer: _Writer) -> None:
+        found = _identity(self._place)
+        if _idle or found.place != writer.file.place:  # one of another thread, or another file
+            writer.link.close()
+        else:
+            _idle.append(_Writer(found, writer.link))
+
+    def _open_to_write(self) -> _Writer:
         self._place.parent.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
         self._place.touch(mode=0o600)
-        link = self._link(is_reader=False)
-        if not _is_ours(link):
-            _make(link)
-        return link
+        return _Writer(_identity(self._place), self._link(is_reader=False))
 
     def _link(self, *, is_reader: bool) -> sqlite3.Connection:
         address = f"{self._place.as_uri()}?mode={'ro' if is_reader else 'rw'}"
-        link = sqlite3.connect(address, _WAIT_SECONDS, uri=True, isolation_level=None)
+        # whichever thread has a connection has it alone
+        link = sqlite3.connect(
+            address, _WAIT_SECONDS, uri=True, isolation_level=None, check_same_thread=False
+        )
         link.row_factory = sqlite3.Row
         for pragma in () if is_reader else _PRAGMAS:
             link.execute(f"pragma {pragma}")
         return link
+
+
+def _identity(place: Path) -> _File:
+    try:
+        is_ = place.stat()
+    except FileNotFoundError:
+        return _File((0, 0), 0, 0)
+    return _File((is_.st_dev, is_.st_ino), is_.st_size, is_.st_mtime_ns)
 
 
 def _make(link: sqlite3.Connection) -> None:

@@ -29,6 +29,18 @@ _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s", re.I)
 _CALLED = re.compile(r'"function_name":"(\w+)"')
 _RUN_TEXT = {"query", "query_table"}
 _WORD = re.compile(r"\w+")
+_NAMED = re.compile(
+    rf"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\""
+    rf"|(?<![\w.])((?:{'|'.join(LAYERS)}|{WORK})\.([a-z_]\w*))(?![\w.(])",
+    re.S,
+)
+"""A relation's name, or what may hold one that is none: a comment, a text, a quoted name."""
+_UNALIASED = re.compile(
+    r"\s*(?:[^\s\w\"]|\Z|(?:where|join|left|right|inner|outer|cross|full|semi|anti|asof|positional|natural|on"
+    r"|using|group|order|having|qualify|window|limit|offset|union|except|intersect|tablesample)\b)",
+    re.I,
+)
+"""What follows a relation that gets no other name."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -40,9 +52,11 @@ class Engine(Session):
 
     def __init__(self, lake: Lake, *, threads: int | None = None) -> None:
         self._catalog, self._url = lake.catalog, lake.url
-        self._shown: set[str] = set()
+        self._shown: dict[str, str] = {}
+        self._viewed: set[str] = set()
         self._undefined = {name.lower(): made for name, made in lake.catalog.macros.items()}
         self._opened: set[str] = set()
+        self._left_open: set[str] = set()
         extensions = find_extensions(with_http=lake.credentials is not None)
         is_checked = are_checked(lake.settings.home, extensions)
         super().__init__(lake.settings, threads=threads, allow_unsigned=is_checked)
@@ -56,12 +70,14 @@ class Engine(Session):
         """Drop all that was attached and worked out, as if the engine were new."""
         self.execute(f"drop schema {WORK} cascade")
         self.execute(f"create schema {WORK}")
-        for name in self._shown:
+        for name in self._viewed:
             self.execute(f"drop view if exists {name}")
-        for snapshot in self._opened:
+        for snapshot in self._left_open:
             self.execute(f"detach {snapshot}")
         self._shown.clear()
-        self._opened.clear()
+        self._viewed.clear()
+        # the next piece of work often reads the same versions
+        self._left_open, self._opened = self._opened, set()
         give_back()
 
     def attach(
@@ -78,6 +94,9 @@ class Engine(Session):
         """A table at a version, whose log is read once, however often and through however many
         views a query names it."""
         snapshot = f'"{table.name}@{version}"'
+        if snapshot in self._left_open:
+            self._left_open.remove(snapshot)
+            self._opened.add(snapshot)
         if snapshot not in self._opened:
             place = _quoted(place_of(self._url, table.name))
             how = f"type delta, read_only, pin_snapshot, version {version}"
@@ -129,8 +148,28 @@ class Engine(Session):
         self._show(table.name, query)
 
     def _show(self, name: str, query: str) -> None:
-        self._shown.add(name)
-        self.execute(f"create or replace view {name} as {query}")
+        self._shown[name] = query
+        self._viewed.discard(name)
+
+    def fill(self, target: str, query: str, values: Mapping[str, Any] | None = None) -> None:
+        """Make a table of the rows of a query, which is planned once: through a view it would be
+        for the view and for the query, and for few rows that is most of what it costs."""
+        try:
+            self.execute(f"create or replace table {target} as {self.inline(query)}", values)
+        except SpecError:
+            # it says where in the query as it stands
+            self.execute(f"create or replace table {target} as {query}", values)
+
+    def inline(self, sql: str) -> str:
+        """The same with what is shown in place of its names, also in that."""
+        return _NAMED.sub(self._in_place, sql)
+
+    def _in_place(self, found: re.Match[str]) -> str:
+        query = self._shown.get(found[1])
+        if query is None:
+            return found[0]
+        alias = f" as {found[2]}" if _UNALIASED.match(found.string, found.end()) else ""
+        return f"({self.inline(query)}\n){alias}"
 
     def attach_views(self, table: Table) -> None:
         """Show the views that a model reads, each after what it reads itself."""
@@ -149,6 +188,8 @@ class Engine(Session):
         """The rows of somebody's query; raises SpecError for anything but one SELECT."""
         try:
             self._refuse_all_but_select(sql)
+            with clean_errors():
+                self._view_named(" ".join(self._shown))
             return self.stream(sql)
         except SpecError as error:
             raise SpecError(self._without_names(error.message, sql), hint=error.hint) from None
@@ -190,8 +231,21 @@ class Engine(Session):
         return f"select {casts} where false"
 
     def _run(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
+        self._view_named(sql)
         self._define_named(sql)
         return super()._run(sql, values)
+
+    def _view_named(self, sql: str) -> None:
+        """Make views of what is shown and a statement names, before them those that they name."""
+        for name, _ in _NAMED.findall(sql) if self._shown else ():
+            query = self._shown.get(name)
+            if query is None:
+                continue
+            self._view_named(query)
+            if name not in self._viewed:
+                self._define_named(query)
+                super()._run(f"create or replace view {name} as {query}")
+                self._viewed.add(name)
 
     def _define_named(self, sql: str) -> None:
         """Make the macros that a statement names, before them those that they name: to make all

@@ -238,7 +238,8 @@ class _Build:
         reads = self._lake.catalog.stored_reads(self._table)
         names = [read.name for read in reads if unit and unit.is_told(read)]
         return not names or any(
-            self._engine.count(f"select count(*) from (from {name} limit 1)") for name in names
+            self._engine.count(self._engine.inline(f"select count(*) from (from {name} limit 1)"))
+            for name in names
         )
 
     def _compute_nothing(self) -> tuple[CheckResult, ...]:
@@ -261,10 +262,7 @@ class _Build:
     def _select(self, target: str, *, is_pending: bool) -> None:
         self._engine.attach_views(self._table)
         hidden = f", {is_pending} as {PENDING}" if PENDING in self._table.columns else ""
-        self._engine.execute(
-            f"create or replace table {target} as select *{hidden} from ({self._table.sql}\n)",
-            self._values,
-        )
+        self._engine.fill(target, f"select *{hidden} from ({self._table.sql}\n)", self._values)
 
     def _refuse_wrong_types(self) -> None:
         made = self._engine.table(f"select * from {ROWS} limit 0").schema

@@ -40,7 +40,7 @@ class Difference:
         how many rows were written, and how many deleted."""
         changed, columns = self._diff(stored, rows, key), ", ".join(stored.table.columns)
         met = f"select count(*) from {CHANGE} semi join {STORED} using ({', '.join(key)})"
-        is_all_new = not self.engine.count(met)
+        is_all_new = not self.engine.count(self.engine.inline(met))
         deleted = self.engine.count(f"select count(*) from {CHANGE} where {OPERATION} = 'delete'")
         if changed > _MOST_MERGED or (not is_all_new and self._meets_all_files(stored, key)):
             self._attach_stored(stored, changed=False)
@@ -78,11 +78,11 @@ class Difference:
         """Fill `change` with what turns the stored rows of the changed units into `rows`."""
         columns = ", ".join(stored.table.columns)
         self._attach_stored(stored, changed=True)
-        self.engine.execute(
-            f"create or replace table {CHANGE} as "
+        self.engine.fill(
+            CHANGE,
             f"select {columns}, 'upsert' as {OPERATION} from "
             f"(select {columns} from {rows} except select {columns} from {STORED}) "
             f"union all by name select {columns}, 'delete' as {OPERATION} from {STORED} "
-            f"anti join {rows} using ({', '.join(key)})"
+            f"anti join {rows} using ({', '.join(key)})",
         )
         return self.engine.count(f"select count(*) from {CHANGE}")

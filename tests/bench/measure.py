@@ -49,6 +49,8 @@ def cost_of(arguments: Sequence[str | Path], settings: Mapping[str, str] | None 
     with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile() as report:
         launch = [sys.executable, "-I", "-S", "-c", _LAUNCH, report.name, *command]
         environment = os.environ | (settings or {})
+        # as under make: else each process compiles anew what it imports, which is no work of ours
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         subprocess.run(launch, cwd=PROJECT, env=environment, stdout=said, stderr=said, check=True)
         wall, cpu, peak, code = json.load(report)
         if code:

@@ -97,10 +97,10 @@ def test_our_containers_run_without_root_and_without_rights(name):
 
 def test_airflows_components_are_the_embedded_ones():
     always = {name: it for name, it in OURS.items() if name not in ONCE and "profiles" not in it}
-    commands = {name: it["command"][1:] for name, it in always.items()}
+    commands = {name: list(it["command"]) for name, it in always.items()}
     commands["airflow-apiserver"].remove("--proxy-headers")
     embedded = {
-        name.replace("api-server", "apiserver"): list(command)
+        name.replace("api-server", "apiserver"): ["python", *airflow._AIRFLOW[1:], *command]
         for name, (_, command) in airflow._COMPONENTS.items()
     }
     assert commands == embedded

@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,42 @@ def test_the_state_of_another_release_says_nothing_and_is_begun_anew(
     assert loads(state) == []
     put(state, {**LOAD, "last_sequence": 2})
     assert loads(state) == [("f", 2, 4, None)]
+
+
+def remove(place: Path) -> None:
+    place.unlink()
+
+
+def replace(place: Path) -> None:
+    put(State(place.with_name("other.db")), {**LOAD, "feed": "g"})
+    place.with_name("other.db").rename(place)
+
+
+@pytest.mark.parametrize(("come", "first"), [(remove, []), (replace, [("g", 1, 4, None)])])
+def test_what_lies_there_now_is_changed_not_what_lay_there_before(
+    state: State, come: Callable[[Path], None], first: list[tuple[object, ...]]
+) -> None:
+    put(state, LOAD)
+    come(Path(state._place))
+    put(state, {**LOAD, "feed": "h"})
+    assert loads(state) == [*first, ("h", 1, 4, None)]
+
+
+def test_a_change_is_whole_in_the_file_alone(state: State, tmp_path: Path) -> None:
+    put(state, LOAD)
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(Path(state._place).read_bytes())
+    assert loads(State(copy)) == [("f", 1, 4, None)]
+
+
+def test_a_process_that_is_forked_after_a_change_has_a_connection_of_its_own(state: State) -> None:
+    put(state, LOAD)
+    child = get_context("fork").Process(target=write_many, args=(Path(state._place), "g"))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    put(state, {**LOAD, "last_sequence": 2})
+    assert len(loads(state)) == 52
 
 
 def test_a_file_that_is_no_state_is_a_clear_error(state: State) -> None:
