@@ -34,9 +34,10 @@ class Snapshot(DeltaTable):
         return told[:limit]
 
     def _read(self, limit: int | None) -> list[dict[str, Any]]:
-        own = self._commits(1)[-1]
-        told = [own] if limit == 1 else self._commits(limit)
-        until_now = told[told.index(own) :]
+        later_and_own = self._commits(1)
+        own, later = later_and_own[-1], len(later_and_own) - 1
+        told = later_and_own if limit == 1 else self._commits(limit)
+        until_now = told[told.index(own, later) :]
         return [{**it, "version": self.version() - n} for n, it in enumerate(until_now)]
 
     def _commits(self, limit: int | None) -> list[dict[str, Any]]:

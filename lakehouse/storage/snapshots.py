@@ -8,8 +8,8 @@ from lakehouse.storage.lake import Lake, Stored
 
 
 class Snapshots:
-    """Tables for reading, each opened once: opening one reads its log, which takes longer than
-    many a look into it. Whoever commits opens a table of his own."""
+    """Tables for reading, each as it was when it was first asked for, whatever is committed
+    meanwhile."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
