@@ -15,6 +15,7 @@ SMALL: dict[str, list[str]] = {
     "giant": ["--gb", "1"],
     "heavy": ["--copies", "1"],
     "synth": [],
+    "requests": [],
 }
 
 
