@@ -1,14 +1,14 @@
-"""What a process has loaded before tasks are forked from it.
+"""What a process of Airflow has loaded before tasks are forked from it.
 
 A task that finds modules and declarations there costs a third of one that must load them itself,
 and most of a small build is that. Tasks read declarations themselves in any case: what is known
 before only spares them the work.
 """
 
+import logging
 from importlib import import_module
 
 from lakehouse.errors import SpecError
-from lakehouse.log import get_logger
 from lakehouse.settings import Settings
 from lakehouse.warm import warm
 
@@ -32,4 +32,4 @@ def load(settings: Settings) -> None:
         warm(settings)
     except SpecError as error:
         # the DAG processor says so too, and each task that needs it
-        get_logger().warning("declarations not read", error=str(error))
+        logging.getLogger(__name__).warning("The declarations cannot be read: %s", error)

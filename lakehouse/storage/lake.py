@@ -1,4 +1,4 @@
-"""Delta tables by name. With what keeps them opened the only module that speaks Delta."""
+"""Delta tables by name. Only this and what keeps them opened (`opened.py`) speak Delta."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping

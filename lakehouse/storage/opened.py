@@ -90,6 +90,7 @@ class Opened:
         return None
 
     def _is_newest(self, known: Snapshot) -> bool:
+        # one LIST, and by no public name; `update_incremental` would move what others look at
         with suppress(DeltaError):  # the table is gone
             return bool(known._table.get_latest_version() == known.version())
         return False

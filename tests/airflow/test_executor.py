@@ -73,3 +73,14 @@ def _answers(executor: Any) -> list[str]:
     key, state, error = executor.result_queue.get()
     assert (state, type(error)) == ("failed", ValueError)
     return [key]
+
+
+def test_what_keeps_declarations_from_being_read_is_told(
+    settings: Settings, declaration: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from lakehouse.airflow import ready
+
+    declaration.write_text("no declaration")
+    ready.load(settings)
+    assert "The declarations cannot be read: " in caplog.text
+    assert "gold/new.sql" in caplog.text

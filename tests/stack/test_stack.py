@@ -181,8 +181,7 @@ def shown(told: str) -> str:
 
 
 def connections(process: psutil.Process, kind: str) -> list[Any]:
-    """Of a process that may end meanwhile, as a task does, or lets only root look into it, as Airflow
-    has it for one that ran tasks."""
+    """Of a process that may end meanwhile, as a task does, or be closed, as one that ran tasks is."""
     try:
         return list(process.net_connections(kind))
     except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -20,9 +20,6 @@ TABLE = "bronze.fhir_seen"
 class Shot:
     at: int
 
-    def version(self) -> int:
-        return self.at
-
 
 class Counted(Opened):
     """Of a log that is made up, which counts how often it is read."""
