@@ -26,7 +26,7 @@ class Process:
         try:
             found = psutil.Process(self.pid)
             same = abs(found.create_time() - self.started) < _SAME_START_SECONDS
-            return bool(same and found.status() != psutil.STATUS_ZOMBIE)
+            return same and not _has_ended(found)
         except psutil.Error:
             return False
 
@@ -88,6 +88,12 @@ def kill_session(leader: Process) -> None:
         _send(pid, signal.SIGKILL)
 
 
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether nothing of it is left but its number: a killed one is called a zombie when its first
+    thread is gone, and the others keep its ports and files open for a moment more."""
+    return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() == 1)
+
+
 def _started_as(leader: Process) -> bool:
     try:
         started = psutil.Process(leader.pid).create_time()
@@ -105,7 +111,7 @@ def _session(pid: int) -> int | None:
 
 def _is_running(pid: int) -> bool:
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        return not _has_ended(psutil.Process(pid))
     except psutil.Error:
         return False
 

@@ -3,6 +3,7 @@
 It is one file of this machine. Writers wait for each other; readers see the last whole change.
 """
 
+import fcntl
 import hashlib
 import os
 import sqlite3
@@ -179,8 +180,9 @@ class State:
 
     def _open_to_write(self) -> _Writer:
         self._place.parent.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
-        self._place.touch(mode=0o600)
-        return _Writer(_identity(self._place), self._link(is_reader=False))
+        with _alone(self._place.parent):
+            self._place.touch(mode=0o600)
+            return _Writer(_identity(self._place), self._link(is_reader=False))
 
     def _link(self, *, is_reader: bool) -> sqlite3.Connection:
         address = f"{self._place.as_uri()}?mode={'ro' if is_reader else 'rw'}"
@@ -192,6 +194,18 @@ class State:
         for pragma in () if is_reader else _PRAGMAS:
             link.execute(f"pragma {pragma}")
         return link
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of two that give a new file its write-ahead log SQLite lets one fail: here it waits."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a fork of meanwhile has the handle too
+        os.close(handle)
 
 
 def _identity(place: Path) -> _File:

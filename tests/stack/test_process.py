@@ -30,6 +30,14 @@ time.sleep(60)
 """
 
 
+# the first of its threads ends before the others, as when it is killed
+UNFINISHED = r"""
+import ctypes, os, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
 @pytest.fixture
 def leader():
     process = subprocess.Popen(
@@ -69,6 +77,18 @@ def test_a_session_is_ended_with_the_workers_of_a_leader_that_is_dead(leader):
     (worker,) = session_of(leader)
     kill_session(leader)
     assert await_end(Process(worker, leader.started), 5)
+
+
+def test_a_process_is_alive_until_its_last_thread_has_ended():
+    with subprocess.Popen((sys.executable, "-c", UNFINISHED), start_new_session=True) as process:
+        known = psutil.Process(process.pid)
+        found = Process(process.pid, known.create_time())
+        while known.status() != psutil.STATUS_ZOMBIE:
+            assert process.poll() is None
+        assert found.is_alive()
+        assert session_of(found) == [process.pid]
+        kill_session(found)
+        assert await_end(found, 5)
 
 
 def test_waiting_for_a_process_that_stays_ends_in_time(leader):

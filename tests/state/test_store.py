@@ -176,3 +176,19 @@ def test_writers_at_once_wait_for_each_other(state: State, tmp_path: Path) -> No
     works = [(write_many, (place, feed)) for feed in "abc"]
     assert race(works) == [0, 0, 0]
     assert len(loads(state)) == 150
+
+
+def begin_many(place: Path, feed: str) -> None:
+    for number in range(100):
+        put(State(place.with_name(f"{number}.db")), {**LOAD, "feed": feed})
+
+
+@pytest.mark.long
+def test_of_some_that_begin_a_state_at_once_each_has_put_its_own(
+    state: State, tmp_path: Path
+) -> None:
+    place = Path(state._place)
+    assert race([(begin_many, (place, feed)) for feed in "abc"]) == [0, 0, 0]
+    found = [loads(State(place.with_name(f"{number}.db"))) for number in range(100)]
+    assert found == [[(feed, 1, 4, None) for feed in "abc"]] * 100
+    assert {path.suffix for path in place.parent.iterdir()} <= {".db", ".db-wal", ".db-shm"}
