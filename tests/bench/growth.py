@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.increment import land, logs, rewritten, run, written_in
-from tests.bench.measure import FEED, SYNTHEA, Cost, median, say, scratch, show, show_machine
+from tests.bench.measure import (
+    FEED,
+    SYNTHEA,
+    Cost,
+    median,
+    say,
+    scratch,
+    show,
+    show_machine,
+    size_in_silver,
+)
 from tests.bench.second import CHANGES, MODELLED, read, subject, write
 
 AT = "2026-11-{:02d}T00:00:00+00:00"
@@ -62,6 +72,8 @@ def measure(place: Path, export: Path, copies: int, days: list[Path]) -> tuple[f
         shutil.copytree(day, place / "home" / "inbox" / FEED, dirs_exist_ok=True)
         arrived.append(run(place, AT.format(number)))
     report(f"{copies} copies", whole, median(empty), median(arrived))
+    size = copies * size_in_silver(export) / 1e6
+    say(f"{size:.0f} MB of types that have silver tables: {size / whole.cpu:.1f} MB per CPU s\n")
     again = {log: rewritten(log, place / "lake", place / "lake") for log in wrote}
     told = [(was[0], was[1], was[2], now[1] - was[1], now[2] - was[2]) for was, now in
             zip(wrote.values(), again.values(), strict=True)]  # fmt: skip

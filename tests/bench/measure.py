@@ -1,5 +1,6 @@
 """What a command costs as a whole process, and how the figures are printed."""
 
+import gzip
 import json
 import os
 import platform
@@ -11,6 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from lakehouse.catalog.load import Catalog
+from lakehouse.settings import read_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 SYNTHEA = PROJECT.parent / "shared" / "data" / "fhir" / "synthea600"
@@ -109,6 +113,16 @@ def scratch() -> Iterator[Path]:
     """A folder that is gone afterwards; TMPDIR says where."""
     with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
         yield Path(folder)
+
+
+def size_in_silver(export: Path) -> int:
+    """Bytes of the NDJSON of an export, whose files are named for their types, but for types that no
+    silver table is made for."""
+    with scratch() as folder:
+        catalog = Catalog.of(read_settings(settings_in(folder)))
+    made = {kind for table in catalog.models() for kind in catalog.resource_types(table)}
+    files = [path for path in export.iterdir() if path.name.partition(".")[0] in made]
+    return sum(len(gzip.decompress(path.read_bytes())) for path in files)
 
 
 def say(line: str = "") -> None:

@@ -23,6 +23,7 @@ from tests.bench.measure import (
     settings_in,
     show,
     show_machine,
+    size_in_silver,
 )
 
 
@@ -61,6 +62,10 @@ def measure(data: Path, rounds: int) -> None:
                 "floor": floor,
                 "floor, keeping raw lines": raw,
             }
+        )
+        size = size_in_silver(data) / 1e6
+        say(
+            f"{size:.0f} MB of types that have silver tables: {size / median(every).cpu:.1f} MB per CPU s"
         )
         say(f"CPU of the lake / floor: {median_ratio(ours, floor):.2f}")
         say(f"CPU of the lake / floor that keeps raw lines: {median_ratio(ours, raw):.2f}\n")
