@@ -18,12 +18,12 @@ from lakehouse.catalog.spec import Table
 from lakehouse.catalog.views import compiled_again
 from lakehouse.errors import StoreError
 from lakehouse.govern.looked import FINDINGS, LOOKED, RESOURCES
+from lakehouse.govern.unread import Counting, Place, counting
 from lakehouse.lineage import collect
 from lakehouse.log import get_logger
 from lakehouse.storage.commit import Commit, Note, committed
 from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake, Stored
-from lakehouse.viewdefinition.findings import findings_queries
 
 _LEDGER = "landing.ledger"
 _WAITING, _HERE = "work.waiting", "work.here"
@@ -32,6 +32,8 @@ _VERSION = "_sequence, _line, _entry, resource_type, resource_id, content_hash"
 _REACH = pa.schema([("feed", pa.string()), ("first", pa.int64()), ("last", pa.int64())])
 _MOST_RECORDS = 1_000_000
 """Records of a turn that come in more than one delivery: so much a kill may lose."""
+_BATCH_RECORDS = 2048
+"""Records that are held at once, which may be large: as many as the engine itself takes."""
 
 log = get_logger()
 
@@ -80,8 +82,8 @@ def _turn(lake: Lake, until: Stored, number: int) -> bool:
     if at is not None and at > until.version:
         # another night is at work, and knows more
         until = lake.find(RESOURCES, at) or until
-    with engine_for(lake) as engine:
-        turn = _Turn(lake, engine, stored, until, number)
+    with engine_for(lake) as engine, counting(lake.settings) as session:
+        turn = _Turn(lake, engine, session, stored, until, number)
         return turn.look_at_changed(at) or turn.look_at_waiting(at)
 
 
@@ -91,6 +93,7 @@ class _Turn:
 
     lake: Lake
     engine: Engine
+    counting: Counting
     stored: Stored
     until: Stored
     number: int
@@ -213,10 +216,10 @@ class _Turn:
         return Note({LOOKED: self.until.version} | marks, told)
 
     def _rows(self, only: str) -> Iterator[dict[str, Any]]:
-        views = [t for t in self.lake.catalog.tables.values() if t.definition]
+        views = [table for table in self.lake.catalog.tables.values() if table.definition]
         looked = self._count_looked({view.resources[0] for view in views}, only)
         ends = self.engine.table(
-            f"select feed, min(sequence) as first_sequence, max(sequence) as last_sequence "
+            "select feed, min(sequence) as first_sequence, max(sequence) as last_sequence "
             f"from {_HERE} group by feed order by feed"
         ).to_pylist()
         own = {"upkeep_number": self.number, "looked_at": self.lake.clock()}
@@ -227,9 +230,11 @@ class _Turn:
                 yield told | {"n_looked": records}
         types = {kind for _, kind in looked}
         for view in views:
-            if view.resources[0] in types:
-                for feed, found in self._count_unread(view, only):
-                    yield of[feed] | found | {"n_looked": looked[feed, view.resources[0]]}
+            (kind,) = view.resources
+            for (feed, columns, path), n in self._count_unread(view, only) if kind in types else ():
+                counts = {"n_unread": n, "n_looked": looked[feed, kind]}
+                told = {"view_name": view.name, "column_names": columns, "json_path": path}
+                yield of[feed] | told | counts
 
     def _count_looked(self, types: set[str], only: str) -> dict[tuple[str, str], int]:
         """The records by feed and type, of the types that views show."""
@@ -241,19 +246,14 @@ class _Turn:
         rows = zip(*(column.to_pylist() for column in found.columns), strict=True)
         return {(feed, kind): n for feed, kind, n in rows}
 
-    def _count_unread(self, view: Table, only: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _count_unread(self, view: Table, only: str) -> list[tuple[Place, int]]:
         compiled = compiled_again(self.lake.settings.sql, view)
-        relation = (
-            f"(select feed, resource from {RESOURCES} {only} join {_HERE} on _sequence = sequence "
-            f"where resource_type = '{compiled.resource}')"
+        records = self.engine.stream(
+            f"select feed, resource from {RESOURCES} {only} join {_HERE} on _sequence = sequence "
+            f"where resource_type = '{compiled.resource}'",
+            _BATCH_RECORDS,
         )
-        for query in findings_queries(compiled, relation, ("feed",)):
-            for row in self.engine.table(query.sql).to_pylist():
-                feed, *counts = row.values()
-                for (columns, path), n in zip(query.places, counts, strict=True):
-                    told = {"column_names": columns, "json_path": path, "n_unread": n}
-                    if n:
-                        yield feed, {"view_name": view.name} | told
+        return sorted(self.counting.count(compiled, records).items())
 
 
 def _mark_of(feed: str) -> str:

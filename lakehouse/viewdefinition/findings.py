@@ -30,24 +30,29 @@ class FindingsQuery:
 
 
 def findings_queries(
-    compiled: Compiled, relation: str, by: tuple[str, ...] = ()
+    compiled: Compiled, relation: str, by: tuple[str, ...] = (), at_once: int = _AT_ONCE
 ) -> Iterator[FindingsQuery]:
     """The queries that count what the columns of a view find and cannot read, in one group or by
-    columns of the relation.
+    columns of the relation; each looks for so many paths.
 
-    Their relation has a column `resource`, of which other types of resource are left out.
+    Their relation has a column `resource`, all of the type that the view shows.
     """
     counted = _counted(compiled)
-    kind = quoted(compiled.resource)
     grouped = f" group by {', '.join(by)}" if by else ""
-    for start in range(0, len(counted), _AT_ONCE):
-        part = counted[start : start + _AT_ONCE]
+    for start in range(0, len(counted), at_once):
+        part = counted[start : start + at_once]
         sums = (f"coalesce(sum({sql}), 0)::bigint as n{n}" for n, (_, _, sql) in enumerate(part))
         yield FindingsQuery(
-            f"select {', '.join((*by, *sums))} from {relation} "
-            f"where json_extract_string(resource, '$.resourceType') = {kind}{grouped}",
+            f"select {', '.join((*by, *sums))} from {relation}{grouped}",
             tuple((columns, path) for columns, path, _ in part),
         )
+
+
+def of_type(compiled: Compiled, relation: str) -> str:
+    """The relation without resources of other types than the view shows."""
+    kind = quoted(compiled.resource)
+    told = "json_extract_string(resource, '$.resourceType')"
+    return f"(select resource from {relation} where {told} = {kind})"
 
 
 def _counted(compiled: Compiled) -> list[tuple[tuple[str, ...], str, str]]:
