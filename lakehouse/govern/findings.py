@@ -101,7 +101,7 @@ class _Turn:
     def look_at_changed(self, at: int | None) -> bool:
         """Look at what replays and backfills after the version `at` brought of deliveries that were
         looked through; False where there is nothing."""
-        acts = [] if at is None else [c for c in self.until.since(at) if _is_act(c)]
+        acts = list(filter(_is_act, self._commits(at))) if at is not None else []
         reach = [
             {"feed": feed, "first": first, "last": min(last, self._mark(feed))}
             for feed, first, last in map(_reach, acts)
@@ -147,14 +147,26 @@ class _Turn:
         found = self.engine.table(f"select distinct feed from {_LEDGER}")
         return sorted(map(str, found["feed"].to_pylist()))
 
+    def _commits(self, at: int) -> list[Commit]:
+        found = self.until.since(at)
+        if len(found) < self.until.version - at:
+            self._warn(at)
+        return found
+
     def _find_before(self, at: int) -> Stored | None:
         try:
-            return self.lake.find(RESOURCES, at)
+            found = self.lake.find(RESOURCES, at)
         except StoreError:
             if any(commit.version == at for commit in self.until.history()):
                 raise
-            log.warning("what acts brought cannot be told apart", table=RESOURCES, version=at)
-            return None
+            found = None
+        if found is None:
+            self._warn(at)
+        return found
+
+    def _warn(self, at: int) -> None:
+        """Say that the log has forgotten what was looked at last: no night was for a month."""
+        log.warning("what acts brought cannot be told apart", table=RESOURCES, version=at)
 
     def _show(self, reach: list[dict[str, Any]]) -> bool:
         """Show the deliveries within reach, and what the table holds of them; False where there are

@@ -11,16 +11,18 @@ from datetime import UTC, datetime
 from io import StringIO
 from os.path import exists
 from pathlib import Path
+from unittest import mock
 
 import pyarrow.parquet as pq
 import pytest
 
+from lakehouse.answers.findings import views_of
 from lakehouse.answers.upkeep import tell_upkeep
 from lakehouse.catalog.acts import WHY
+from lakehouse.cli import main
 from lakehouse.govern import findings as module
-from lakehouse.govern import maintain
-from lakehouse.govern.follow import follow_all
-from lakehouse.govern.looked import RESOURCES
+from lakehouse.govern import lineage, maintain
+from lakehouse.govern.looked import FINDINGS, RESOURCES
 from lakehouse.govern.upkeep import care, find_unread, store_lineage
 from lakehouse.ingest.backfill import backfill
 from lakehouse.ingest.landing import land
@@ -30,6 +32,7 @@ from lakehouse.lineage.emit import running
 from lakehouse.state.store import open_state
 from lakehouse.storage.lake import Lake, open_lake
 from tests.guillotine import COMMITS, raise_guillotine
+from tests.pages.house import POLICY, House
 from tests.processes import race
 from tests.processes import run as run_apart
 from tests.workbench import (
@@ -293,21 +296,30 @@ def test_what_a_backfill_brings_is_counted_and_what_it_leaves_is_not(
 
 
 @pytest.mark.long
-def test_acts_whose_old_version_is_gone_are_left_out_and_the_night_goes_on(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_act_told", [True, False])
+def test_acts_are_left_out_where_the_log_forgot_the_last_look_and_the_night_says_so(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, *, is_act_told: bool
 ) -> None:
     take_half(lake, "a", monkeypatch)
     night(lake)
+    looked_at = lake.open(RESOURCES).version
     replay(lake, sequence=1, line=2)
     take(lake, *pulses(0, DATE))
-    log = Path(lake.place(RESOURCES)) / "_delta_log"
-    lake.open(RESOURCES).checkpoint()
-    newest = lake.open(RESOURCES).version
-    for entry in log.glob("*.json"):
-        if int(entry.stem) < newest:
+    told = StringIO()
+    with redirect_stderr(told):
+        number = night(forgetful(lake, looked_at + 1 if is_act_told else None))
+    assert found(lake, number) == {(NORTH, *AT): 1}
+    assert "cannot be told apart" in told.getvalue()
+
+
+def forgetful(lake: Lake, first: int | None = None) -> Lake:
+    """The lake whose log of resources tells nothing before a version, or before the newest."""
+    stored = lake.open(RESOURCES)
+    stored.checkpoint()
+    for entry in (Path(lake.place(RESOURCES)) / "_delta_log").glob("0*.*"):
+        if int(entry.name.split(".")[0]) < (stored.version if first is None else first):
             entry.unlink()
-    lake = lake_with_view(Path(lake.settings.home).parent)
-    assert found(lake, night(lake)) == {(NORTH, *AT): 1}
+    return lake_with_view(lake.settings.home.parent)
 
 
 def few_at_once(root: Path) -> Lake:
@@ -337,7 +349,7 @@ def test_a_look_that_is_killed_anywhere_loses_and_doubles_nothing(tmp_path: Path
     assert run_apart(look_counted, tmp_path / "counted") == 0
     boundaries = int((tmp_path / "counted" / "crossed").read_text())
     assert boundaries > 20
-    for falls_at in range(1, boundaries + 1):
+    for falls_at in range(1, boundaries + 1, 3):
         root = tmp_path / f"killed{falls_at}"
         shutil.copytree(base, root)
         assert run_apart(look_killed_at, root, falls_at) < 0
@@ -370,7 +382,7 @@ def test_no_value_stands_where_findings_are_told(lake: Lake) -> None:
     with redirect_stdout(told), redirect_stderr(told):
         night(lake)
     assert found(lake)[NORTH, *BEATS] == 1
-    root = Path(lake.settings.home).parent
+    root = lake.settings.home.parent
     kept = [path for path in root.rglob("*") if path.is_file() and holds(path, CANARY)]
     apart = {path.relative_to(root).parts[:2] for path in kept}
     assert apart <= {("lake", "landing"), ("lake", "bronze"), ("home", "inbox")}
@@ -385,13 +397,78 @@ def holds(path: Path, word: str) -> bool:
 
 
 @pytest.mark.long
-def test_every_commit_of_a_look_is_told_with_what_it_read(lake: Lake) -> None:
-    take(lake, *pulses(0, TEXT))
-    number = night(lake)
-    assert number == 1
-    follow_all(lake)
-    state = open_state(lake.settings)
-    told = state.ask(
-        "select name, version from run_dataset where name in ('audit.finding', 'bronze.fhir_resource')"
+def test_every_commit_of_a_look_is_told_with_the_version_that_it_read(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interleave(lake)
+    monkeypatch.setattr(module, "_MOST_RECORDS", 5)
+    night(lake)
+    night(lake)
+    lineage.store_events(lake)
+    assert {commit.table for commit in lineage.missing(lake)} & {FINDINGS, "audit.upkeep"} == set()
+    stored = lake.open(FINDINGS)
+    turns = [commit for commit in stored.history() if not commit.is_upkeep]
+    assert len(turns) > 3
+    assert {commit.state["inputs"].keys() <= {RESOURCES} for commit in turns} == {True}
+    told = rows(lake, "lineage.event")
+    (ended,) = (
+        t for t in told if f'"{FINDINGS}"' in t["outputs"] and t["event_type"] == "COMPLETE"
     )
-    assert told
+    assert f'"{RESOURCES}"' in ended["inputs"]
+
+
+@pytest.mark.long
+def test_one_very_large_record_is_looked_through_in_the_smallest_slot(lake: Lake) -> None:
+    coding = [{"system": "http://loinc.org", "code": f"8867-{n}"} for n in range(200_000)]
+    assert len(json.dumps(coding)) > 10 * 2**20
+    take(lake, pulse("o1", code={"coding": [*coding, {"code": 5}]}), *pulses(2, TEXT))
+    night(lake)
+    assert found(lake) == {(NORTH, "code", "$.code.coding[*].code"): 1, (NORTH, *BEATS): 1}
+
+
+@pytest.mark.long
+def test_a_lake_that_no_longer_tells_of_its_loads_is_looked_through_from_the_first(
+    lake: Lake,
+) -> None:
+    for number in range(3):
+        take(lake, *pulses(number, TEXT))
+    assert found(forgetful(lake), night(forgetful(lake))) == {(NORTH, *BEATS): 3}
+
+
+@pytest.mark.long
+def test_the_pages_and_the_command_line_tell_it(lake: Lake) -> None:
+    (lake.settings.home.parent / "config" / "policy.yml").write_text(POLICY)
+    house = House(lake.settings)
+    assert "No night has looked" in house.get("/tables/fhir.pulse").text
+    take(lake, *pulses(0, TEXT, STATUS, {}))
+    night(lake)
+    cells = ["$.valueQuantity.value", "beats", f'<a href="/feeds/{NORTH}">', ">1<", ">3<"]
+    told = house.get("/tables/fhir.pulse").text.replace("<wbr>", "")
+    part = told.partition("What it could not read")[2].partition("</table>")[0]
+    assert [cell for cell in (*cells, "which rows there are") if cell not in part] == []
+    told = house.get("/upkeep").text.replace("<wbr>", "")
+    assert '<a class="wait" href="#unread">2 values could not be read</a>' in told
+    part = told.partition('id="unread"')[2].partition("</table>")[0]
+    assert [cell for cell in (*cells, '<a href="/tables/fhir.pulse">') if cell not in part] == []
+    assert "Nothing, in all" in house.get("/tables/silver.claim").text
+    assert "could not read" not in house.get("/tables/silver.patient").text
+    beats = {"view": "fhir.pulse", "columns": ["beats"], "path": BEATS[1], "feed": NORTH, "n": 1}
+    for words in (("upkeep",), ("table", "fhir.pulse")):
+        said = json.loads(say(lake, *words, "--json"))
+        assert [one for one in said["unread"] if beats.items() <= one.items()], words
+    (said,) = json.loads(say(lake, "upkeep", "--json"))["nights"]
+    assert (said["looked"], said["unread"]) == (3, 2)
+    assert f"1 values at {BEATS[1]} of fhir.pulse, from {NORTH}" in say(lake, "upkeep")
+
+
+def test_a_built_table_tells_of_the_views_that_it_reads(lake: Lake) -> None:
+    assert views_of(lake.catalog, lake.catalog.table("silver.claim")) == ["fhir.claim"]
+    assert views_of(lake.catalog, lake.catalog.table("fhir.pulse")) == ["fhir.pulse"]
+    assert views_of(lake.catalog, lake.catalog.table("gold.readmission")) == []
+
+
+def say(lake: Lake, *words: str) -> str:
+    told = StringIO()
+    with mock.patch.dict("os.environ", lake.settings.environment), redirect_stdout(told):
+        assert main(words) == 0
+    return told.getvalue()
