@@ -141,6 +141,7 @@ def pulses(first: int, *faults: Resource) -> list[Resource]:
     return [pulse(f"o{first + n}") | fault for n, fault in enumerate(faults)]
 
 
+@pytest.mark.long
 def test_what_arrived_is_counted_by_feed_view_column_and_path_as_it_was_planted(
     lake: Lake,
 ) -> None:
@@ -156,6 +157,7 @@ def test_what_arrived_is_counted_by_feed_view_column_and_path_as_it_was_planted(
     assert told["looked_at"] == NOW
 
 
+@pytest.mark.long
 def test_a_night_without_news_adds_nothing_and_says_that_it_looked(lake: Lake) -> None:
     take(lake, *pulses(0, TEXT))
     night(lake)
@@ -167,6 +169,7 @@ def test_a_night_without_news_adds_nothing_and_says_that_it_looked(lake: Lake) -
     assert (second.looked, second.unread) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_later_delivery_adds_only_its_own_also_where_it_corrects(lake: Lake) -> None:
     take(lake, *pulses(0, TEXT, DATE))
     first = night(lake)
@@ -180,6 +183,7 @@ def test_a_later_delivery_adds_only_its_own_also_where_it_corrects(lake: Lake) -
     assert looked(lake, second) == {NORTH: 3}
 
 
+@pytest.mark.long
 def test_a_record_that_is_deleted_before_the_night_was_sent_all_the_same(lake: Lake) -> None:
     take(lake, *pulses(0, TEXT))
     take(lake, deletion("Observation/o0"))
@@ -202,6 +206,7 @@ def interleave(lake: Lake) -> dict[str, list[Resource]]:
     return sent
 
 
+@pytest.mark.long
 def test_feeds_whose_deliveries_came_in_turns_are_told_apart(lake: Lake) -> None:
     sent = interleave(lake)
     night(lake)
