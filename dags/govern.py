@@ -1,6 +1,7 @@
 """Every night: small files are joined, old ones removed, logs checkpointed, lineage stored.
 
-The page Upkeep says what that did. The lineage task also proves that no commit lacks its event, and
+What arrived is looked through for values that the views cannot read. The page Upkeep says what all
+that did. The lineage task also proves that no commit lacks its event, and
 rebuilds those that a kill took.
 """
 
@@ -19,4 +20,6 @@ with DAG(
     tags=["govern"],
     default_args=tasks.DEFAULTS | {"owner": "data-platform"},
 ):
-    tasks.step(tasks.store_lineage, task_id="lineage")(tasks.step(tasks.maintain)())
+    upkeep = tasks.step(tasks.maintain)()
+    looked = tasks.step(tasks.find_unread, task_id="findings")(upkeep)
+    tasks.step(tasks.store_lineage, task_id="lineage")(looked)

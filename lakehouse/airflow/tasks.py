@@ -267,6 +267,21 @@ def maintain() -> dict[str, int]:
     return on_lake("govern", work)
 
 
+def find_unread(upkeep: dict[str, int]) -> dict[str, int]:
+    """Look through what arrived since the last night for values that the views cannot read; how
+    many, in how many records, and the number of this upkeep."""
+
+    def work(lake: "Lake") -> dict[str, int]:
+        from dataclasses import asdict
+
+        from lakehouse.govern.upkeep import find_unread
+
+        number = upkeep["number"]
+        return {"number": number, **asdict(find_unread(lake, number, _person()))}
+
+    return on_lake("govern", work)
+
+
 def store_lineage(upkeep: dict[str, int]) -> dict[str, int]:
     """Move lineage into the lake, rebuild what a kill swallowed, and prove that nothing lacks.
 

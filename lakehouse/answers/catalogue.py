@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lakehouse.answers.findings import Unread, list_unread, looked_last, views_of
 from lakehouse.catalog.load import Catalog
 from lakehouse.catalog.spec import Table, Write
 from lakehouse.state.store import Row, State
@@ -95,7 +96,8 @@ class CheckHistory:
 
 @dataclass(frozen=True, slots=True)
 class TableDetail:
-    """All that is known of one table."""
+    """All that is known of one table. `views` of ViewDefinitions are what it is or reads, `unread`
+    what these could not read, and `looked_at` when a night last looked; None where none did."""
 
     state: TableState
     key: tuple[str, ...]
@@ -110,6 +112,9 @@ class TableDetail:
     read_by: tuple[str, ...]
     waits_in: str | None
     reasons: tuple[tuple[str, int], ...]
+    views: tuple[str, ...]
+    unread: tuple[Unread, ...]
+    looked_at: str | None
 
 
 def list_tables(state: State, catalog: Catalog, words: str = "") -> list[TableState]:
@@ -134,6 +139,7 @@ def describe_table(state: State, catalog: Catalog, name: str) -> TableDetail:
     )
     waits_in = table.quarantine().name if table.is_model else None
     reasons = state.ask(_REASONS, waits=waits_in or table.name)
+    views = views_of(catalog, table)
     return TableDetail(
         state=_state(table, now, checked, waiting, ()),
         key=table.key,
@@ -148,6 +154,9 @@ def describe_table(state: State, catalog: Catalog, name: str) -> TableDetail:
         read_by=tuple(sorted(t.name for t in catalog.tables.values() if name in t.reads)),
         waits_in=waits_in,
         reasons=tuple((row["reason"], row["n"]) for row in reasons),
+        views=tuple(views),
+        unread=tuple(list_unread(state, views)),
+        looked_at=looked_last(state) if views else None,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lakehouse.answers.findings import Unread, list_unread
 from lakehouse.catalog.load import Catalog
 from lakehouse.state.store import Row, State
 
@@ -14,7 +15,7 @@ _NIGHTS = """
       sum(case when table_name <> '' then 1 else 0 end) as tables,
       coalesce(sum(joined), 0) as joined, coalesce(sum(removed), 0) as removed,
       coalesce(sum(is_left_alone), 0) as left_alone, max(events) as events,
-      max(rebuilt) as rebuilt
+      max(rebuilt) as rebuilt, max(n_looked) as looked, max(n_unread) as unread
     from upkeep where number > (select max(number) from upkeep) - :most
     group by number order by number desc"""
 _TOUCHED = """
@@ -24,7 +25,7 @@ _TOUCHED = """
 _RUNS = """
     select job, run_id, started_at, ended_at, outcome, error from (
       select *, row_number() over (partition by job order by started_at desc) as nth from run
-      where job in ('govern.maintain', 'govern.lineage', 'run.govern')
+      where job in ('govern.maintain', 'govern.findings', 'govern.lineage', 'run.govern')
     ) as newest where nth = 1 order by job"""
 _CHANGED = """
     select table_name, max(at) as at from version where is_maintenance = 0 group by table_name"""
@@ -33,7 +34,8 @@ _CHANGED = """
 @dataclass(frozen=True, slots=True)
 class Night:
     """One upkeep: `by` is who started it, None where the schedule did; `events` is None where the
-    lineage was not stored."""
+    lineage was not stored. `looked` are the records that were looked through, None where none were;
+    `unread` the values in them that views could not read."""
 
     number: int
     at: str
@@ -44,6 +46,8 @@ class Night:
     left_alone: int
     events: int | None
     rebuilt: int | None
+    looked: int | None
+    unread: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,13 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """The last upkeeps, newest first; the tables that the last one touched or left alone; the
-    newest run of each of its jobs; the built tables that are behind, and how many there are."""
+    """The last upkeeps, newest first; the tables that the last one touched or left alone, and what
+    views could not read in what it looked through; the newest run of each of its jobs; the built
+    tables that are behind, and how many there are."""
 
     nights: tuple[Night, ...]
     touched: tuple[Row, ...]
+    unread: tuple[Unread, ...]
     runs: tuple[Row, ...]
     behind: tuple[Behind, ...]
     built: int
@@ -76,6 +82,7 @@ def tell_upkeep(state: State, catalog: Catalog) -> Upkeep:
     return Upkeep(
         nights,
         tuple(state.ask(_TOUCHED, number=last)),
+        tuple(list_unread(state, catalog.tables, last)) if nights else (),
         tuple(state.ask(_RUNS)),
         tuple(_behind(catalog, changed)),
         len(catalog.models()),

@@ -1,12 +1,13 @@
 """The ViewDefinitions of sql/fhir/*.json as declared views over the current resources."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from lakehouse.catalog.spec import Column, Definition, Phi, Table, Write
 from lakehouse.errors import SpecError
 from lakehouse.viewdefinition.columns import Output
-from lakehouse.viewdefinition.compiler import ENVELOPE, compile_view, macros
+from lakehouse.viewdefinition.compiler import ENVELOPE, Compiled, compile_view, macros
 
 CURRENT = "fhir.resource"
 PHI_TAG = "lakehouse/phi"
@@ -19,13 +20,7 @@ def read_definition(path: Path) -> Table:
     Its rows are the view's own columns, with the types it declares, then those of the envelope.
     """
     place = f"{path.parent.name}/{path.name}"
-    try:
-        told = json.loads(path.read_text())
-        compiled = compile_view(told, CURRENT, in_lake=True)
-    except ValueError:
-        raise SpecError(f"{place}: not JSON") from None
-    except SpecError as error:
-        raise SpecError(f"{place}: {error.message}", hint=error.hint) from None
+    compiled = _compiled(path)
     own = {output.name: _column(place, output) for output in compiled.columns}
     taken = {name.lower() for name in own}
     return Table(
@@ -39,7 +34,7 @@ def read_definition(path: Path) -> Table:
         sql=compiled.sql,
         reads=(CURRENT,),
         macros=tuple(name for name in macros() if f"{name}(" in compiled.sql),
-        resources=(told["resource"],),
+        resources=(compiled.resource,),
         definition=Definition(
             own,
             {output.name: output.paths for output in compiled.columns},
@@ -47,6 +42,22 @@ def read_definition(path: Path) -> Table:
             compiled.rows,
         ),
     )
+
+
+def compiled_again(roots: Iterable[Path], table: Table) -> Compiled:
+    """The definition of such a view, compiled once more from the last of the folders that has it:
+    a catalogue keeps no more of it than readers need."""
+    return _compiled([path for root in roots if (path := root / table.path).is_file()][-1])
+
+
+def _compiled(path: Path) -> Compiled:
+    place = f"{path.parent.name}/{path.name}"
+    try:
+        return compile_view(json.loads(path.read_text()), CURRENT, in_lake=True)
+    except ValueError:
+        raise SpecError(f"{place}: not JSON") from None
+    except SpecError as error:
+        raise SpecError(f"{place}: {error.message}", hint=error.hint) from None
 
 
 def _column(place: str, output: Output) -> Column:

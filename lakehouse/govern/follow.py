@@ -22,10 +22,12 @@ from lakehouse.storage.engine import engine_for
 from lakehouse.storage.lake import Lake, Stored
 
 _LEDGER, _ACTS, _EVENTS = "landing.ledger", "audit.act", "lineage.event"
-_QUESTIONS, _DECISIONS, _UPKEEPS = "audit.question", "audit.decision", "audit.upkeep"
+_QUESTIONS, _DECISIONS = "audit.question", "audit.decision"
+_UPKEEPS, _FINDINGS = "audit.upkeep", "audit.finding"
 _COUNTS = ("records", "good", "unchanged", "quarantined", "blank", "missing")
-_UPKEEP = ("CREATE", "VACUUM", "OPTIMIZE")
 _NEVER = -1
+_AT_ONCE = 10
+"""So many nights may be at work at once, and are told of all the same."""
 _WHOLE = {
     _QUESTIONS: (
         "question",
@@ -104,7 +106,7 @@ def _follow(lake: Lake, state: State, stored: Stored) -> None:
     commits = stored.history() if known is None else stored.since(known)
     versions = _versions(stored, commits)
     checks = [row for commit in commits for row in _checks(commit)]
-    loads = [row for commit in commits if _is_load(commit) for row in _loads(commit)]
+    loads = [row for commit in commits if commit.is_load for row in _loads(commit)]
     more = _more(lake, state, stored, commits, is_known=known is not None)
     with state.change() as change:
         if (change.followed(name) or _NEVER) >= stored.version:
@@ -135,6 +137,7 @@ def _more(
         _LEDGER: ("arrival", _arrivals),
         _ACTS: ("act", _acts),
         _UPKEEPS: ("upkeep", _upkeeps),
+        _FINDINGS: ("finding", _findings),
     }
     if name in told:
         table, rows = told[name]
@@ -142,12 +145,12 @@ def _more(
     if name in _WHOLE:
         # of these few rows come, and seldom
         return _WHOLE[name][0], False, _select(lake, stored, _WHOLE[name][1], {})
-    if stored.table.layer != "quarantine" or all(map(_is_upkeep, commits)):
+    if stored.table.layer != "quarantine" or all(commit.is_upkeep for commit in commits):
         return "", False, []
     if BROKE in stored.table.columns:
         return "refusal", True, list(_broken(lake, stored))
     # a load only adds; what a person decided takes rows away or gives them other reasons
-    is_added = is_known and all(_is_load(c) or _is_upkeep(c) for c in commits)
+    is_added = is_known and all(c.is_load or c.is_upkeep for c in commits)
     return "refusal", not is_added, _refused(lake, state, stored, is_added=is_added)
 
 
@@ -159,30 +162,22 @@ def _versions(stored: Stored, commits: Sequence[Commit]) -> list[Row]:
             "version": commit.version,
             "at": _instant(commit.at),
             "operation": commit.operation,
-            "job": None if _is_upkeep(commit) else commit.state.get("job"),
-            "run_id": None if _is_upkeep(commit) else commit.state.get("run"),
+            "job": None if commit.is_upkeep else commit.state.get("job"),
+            "run_id": None if commit.is_upkeep else commit.state.get("run"),
             "mode": commit.state.get("mode"),
             "rows": rows if commit.version == stored.version else None,
             "bytes": size if commit.version == stored.version else None,
             "quarantined": commit.state.get("quarantined"),
-            "is_maintenance": int(_is_upkeep(commit)),
+            "is_maintenance": int(commit.is_upkeep),
         }
         for commit in commits
     ]
 
 
 def _checks(commit: Commit) -> Iterator[Row]:
-    for told in () if _is_upkeep(commit) else commit.state.get("checks", ()):
+    for told in () if commit.is_upkeep else commit.state.get("checks", ()):
         kept = {name: told[name] for name in ("name", "on_fail", "broken")}
         yield {"table_name": commit.table, "version": commit.version, **kept}
-
-
-def _is_upkeep(commit: Commit) -> bool:
-    return bool(commit.state.get("maintenance")) or commit.operation.startswith(_UPKEEP)
-
-
-def _is_load(commit: Commit) -> bool:
-    return "entries" in commit.state and not _is_upkeep(commit)
 
 
 def _loads(commit: Commit) -> Iterator[Row]:
@@ -216,29 +211,47 @@ def _acts(lake: Lake, state: State, stored: Stored) -> list[Row]:
         lake,
         stored,
         "select act_number as number, feed, act_at as at, act_by as by_whom, act, why, reason, "
-        f"sequence, _line as line{_later(stored)} from audit.act where act_number > $after",
+        f"sequence, _line as line{_later(stored, table_name='table_name', since_at='since_at')} "
+        "from audit.act where act_number > $after",
         {"after": _highest(state, "select max(number) as known from act")},
     )
 
 
 def _upkeeps(lake: Lake, state: State, stored: Stored) -> list[Row]:
-    """The last number that is known once more: what it stored of the lineage comes behind."""
+    """The last number that is known once more: what it looked through and what it stored of the
+    lineage come behind."""
     return _select(
         lake,
         stored,
-        "select upkeep_number as number, coalesce(table_name, '') as table_name, upkeep_at as at, "
-        "upkeep_by as by_whom, n_file_joined as joined, n_file_removed as removed, is_left_alone, "
-        "n_event as events, n_event_rebuilt as rebuilt from audit.upkeep "
-        "where upkeep_number >= $from",
+        "select upkeep_number as number, coalesce(table_name, '') as table_name, "
+        "min(upkeep_at) as at, max(upkeep_by) as by_whom, max(n_file_joined) as joined, "
+        "max(n_file_removed) as removed, max(is_left_alone) as is_left_alone, "
+        "max(n_event) as events, max(n_event_rebuilt) as rebuilt"
+        f"{_later(stored, n_looked='max(n_looked)', n_unread='max(n_unread)')} "
+        "from audit.upkeep where upkeep_number >= $from group by all",
         {"from": _highest(state, "select max(number) as known from upkeep")},
     )
 
 
-def _later(stored: Stored) -> str:
-    """The columns that acts have got since the first lakes."""
+def _findings(lake: Lake, state: State, stored: Stored) -> list[Row]:
+    """The last numbers that are known once more: a night writes them in several turns, and beside
+    another one where somebody starts it by hand."""
+    return _select(
+        lake,
+        stored,
+        "select upkeep_number as number, looked_at as at, feed, first_sequence, last_sequence, "
+        "coalesce(view_name, '') as view_name, coalesce(json_path, '') as path, "
+        "array_to_string(column_names, ' ') as column_names, n_unread, n_looked "
+        "from audit.finding where upkeep_number >= $from",
+        {"from": _highest(state, "select max(number) as known from finding") - _AT_ONCE},
+    )
+
+
+def _later(stored: Stored, **columns: str) -> str:
+    """What is told of columns that a table has got since the first lakes."""
     known = stored.stored_columns()
     return "".join(
-        f", {name if name in known else 'null'} as {name}" for name in ("table_name", "since_at")
+        f", {told if name in known else 'null'} as {name}" for name, told in columns.items()
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lakehouse.catalog.spec import Write
+from lakehouse.govern.looked import since_look
 from lakehouse.log import get_logger
 from lakehouse.storage.commit import Conflict
 from lakehouse.storage.lake import Lake, Stored
@@ -57,7 +58,8 @@ def care_for(lake: Lake, name: str) -> Cared:
     joined = stored.compact() if len(stored.files()) > _SMALL_FILES else 0
     if joined:
         stored = lake.open(name)
-    gone = stored.vacuum(timedelta(days=lake.settings.keep_days))
+    keep = timedelta(days=lake.settings.keep_days)
+    gone = stored.vacuum(max(keep, since_look(lake, stored)))
     if gone:
         stored = lake.open(name)
     stored.checkpoint()

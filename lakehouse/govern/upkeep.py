@@ -1,4 +1,5 @@
-"""What a night does for the lake, and tells of it: tables cared for, lineage stored."""
+"""What a night does for the lake, and tells of it: tables cared for, what arrived looked through,
+lineage stored."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.govern import lineage
+from lakehouse.govern.findings import Looked, look
 from lakehouse.govern.follow import follow_all
 from lakehouse.govern.maintain import Cared, maintain
 from lakehouse.storage.commit import Note, committed
@@ -38,6 +40,15 @@ def care(lake: Lake, by: str | None) -> tuple[int, list[Cared]]:
         return number
 
     return committed(attempt), cared
+
+
+def find_unread(lake: Lake, number: int, by: str | None) -> Looked:
+    """Look through what arrived since the last night for what the views cannot read, and write down
+    how much that was."""
+    looked = look(lake, number)
+    row = {"n_looked": looked.records, "n_unread": looked.values}
+    committed(lambda: _add(lake, (number, by), row))
+    return looked
 
 
 def store_lineage(lake: Lake, number: int, by: str | None) -> StoredLineage:

@@ -7,7 +7,7 @@ record, no file name, no value that a check refused.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-RELEASE = "2"
+RELEASE = "3"
 """Changes with the tables; a state of another release is dropped and followed anew."""
 
 
@@ -68,10 +68,17 @@ TABLES: Mapping[str, Shape] = {
     "decision": _shape(
         "feed first_sequence", "feed at by_whom", "first_sequence last_sequence is_accepted"
     ),
-    # the lineage that an upkeep stored is a row without a table
+    # what an upkeep looked through, and the lineage that it stored, is a row without a table
     "upkeep": _shape(
         "number table_name", "table_name at by_whom",
-        "number joined removed is_left_alone events rebuilt",
+        "number joined removed is_left_alone events rebuilt n_looked n_unread",
+    ),
+    # the records of a feed that were looked through are a row without a view and a path
+    "finding": _shape(
+        "number feed first_sequence view_name path",
+        "at feed view_name path column_names",
+        "number first_sequence last_sequence n_unread n_looked",
+        "view_name path",
     ),
     "run": _shape(
         "run_id", "run_id job started_at ended_at outcome error", "",

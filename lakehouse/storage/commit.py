@@ -16,6 +16,8 @@ TRIES = 20
 STATE = "lakehouse"
 """Under which name a commit of ours says of itself what it says."""
 
+_UPKEEP = ("CREATE", "VACUUM", "OPTIMIZE")
+
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Ledger entries, each range from its first to its last."""
 
@@ -45,6 +47,17 @@ class Commit:
     state: Mapping[str, Any]
     files_added: int
     files_removed: int
+
+    @property
+    def is_upkeep(self) -> bool:
+        """True for what changes no rows."""
+        return bool(self.state.get("maintenance")) or self.operation.startswith(_UPKEEP)
+
+    @property
+    def is_load(self) -> bool:
+        """True for what ledger entries of a feed brought, or those of them that were judged
+        again."""
+        return "entries" in self.state and not self.is_upkeep
 
 
 def read_commit(table: str, entry: Mapping[str, Any]) -> Commit:

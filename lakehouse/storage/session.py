@@ -86,10 +86,11 @@ class Session:
         with clean_errors():
             return self._run(sql, values).to_arrow_table()
 
-    def stream(self, sql: str) -> pa.RecordBatchReader:
-        """The rows of a query as they are made; the engine runs nothing else meanwhile."""
+    def stream(self, sql: str, rows: int = _BATCH_ROWS) -> pa.RecordBatchReader:
+        """The rows of a query as they are made, so many in a batch; the engine runs nothing else
+        meanwhile."""
         with clean_errors():
-            made = self._run(sql).to_arrow_reader(_BATCH_ROWS)
+            made = self._run(sql).to_arrow_reader(rows)
         return pa.RecordBatchReader.from_batches(made.schema, _cleaned(made))
 
     def _run(self, sql: str, values: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:

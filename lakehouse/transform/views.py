@@ -22,7 +22,7 @@ from lakehouse.storage.engine import Engine
 from lakehouse.storage.lake import Lake
 from lakehouse.storage.session import Session
 from lakehouse.viewdefinition.compiler import Compiled, compile_view, macros
-from lakehouse.viewdefinition.findings import findings_queries
+from lakehouse.viewdefinition.findings import findings_queries, of_type
 
 
 def read_definition(path: Path) -> Any:
@@ -138,7 +138,7 @@ def findings_in_lake(view: Mapping[str, Any], lake: Lake) -> list[Finding]:
 
 def _count_findings(session: Session, compiled: Compiled, relation: str) -> list[Finding]:
     found = []
-    for query in findings_queries(compiled, relation):
+    for query in findings_queries(compiled, of_type(compiled, relation)):
         (row,) = session.table(query.sql).to_pylist()
         counted = zip(query.places, row.values(), strict=True)
         found += [Finding(columns, path, count) for (columns, path), count in counted if count]

@@ -21,18 +21,42 @@ _PART = re.compile(r"\.\.?\w+(?:\[\*\])?")
 
 @dataclass(frozen=True, slots=True)
 class FindingsQuery:
-    """`sql` gives one row with a count for each of `places`: the columns concerned (none where
-    the path only decides which rows there are), and the path."""
+    """`sql` gives a row for each group: the columns `by`, and a count for each of `places`, which
+    are the columns concerned (none where the path only decides which rows there are), and the path.
+    """
 
     sql: str
     places: tuple[tuple[tuple[str, ...], str], ...]
 
 
-def findings_queries(compiled: Compiled, relation: str) -> Iterator[FindingsQuery]:
-    """The queries that count what the columns of a view find and cannot read.
+def findings_queries(
+    compiled: Compiled, relation: str, by: tuple[str, ...] = (), at_once: int = _AT_ONCE
+) -> Iterator[FindingsQuery]:
+    """The queries that count what the columns of a view find and cannot read, in one group or by
+    columns of the relation; each looks for so many paths.
 
-    Their relation has a column `resource`, of which other types of resource are left out.
+    Their relation has a column `resource`, all of the type that the view shows.
     """
+    counted = _counted(compiled)
+    grouped = f" group by {', '.join(by)}" if by else ""
+    for start in range(0, len(counted), at_once):
+        part = counted[start : start + at_once]
+        sums = (f"coalesce(sum({sql}), 0)::bigint as n{n}" for n, (_, _, sql) in enumerate(part))
+        yield FindingsQuery(
+            f"select {', '.join((*by, *sums))} from {relation}{grouped}",
+            tuple((columns, path) for columns, path, _ in part),
+        )
+
+
+def of_type(compiled: Compiled, relation: str) -> str:
+    """The relation without resources of other types than the view shows."""
+    kind = quoted(compiled.resource)
+    told = "json_extract_string(resource, '$.resourceType')"
+    return f"(select resource from {relation} where {told} = {kind})"
+
+
+def _counted(compiled: Compiled) -> list[tuple[tuple[str, ...], str, str]]:
+    """The columns concerned, the path, and the SQL that counts in one resource, of each place."""
     nodes = {node.path: node for root in compiled.nodes for node in (root, *root.below())}
     concerned: dict[str, set[str]] = {}
     for column in compiled.columns:
@@ -43,16 +67,7 @@ def findings_queries(compiled: Compiled, relation: str) -> Iterator[FindingsQuer
         for step in _steps(path):
             concerned.setdefault(step, set())
     checks = [(path, _check(path, nodes)) for path in sorted(concerned)]
-    counted = [(path, sql) for path, sql in checks if sql]
-    kind = quoted(compiled.resource)
-    for start in range(0, len(counted), _AT_ONCE):
-        part = counted[start : start + _AT_ONCE]
-        sums = ", ".join(f"coalesce(sum({sql}), 0)::bigint" for _, sql in part)
-        yield FindingsQuery(
-            f"select {sums} from {relation} "
-            f"where json_extract_string(resource, '$.resourceType') = {kind}",
-            tuple((tuple(sorted(concerned[path])), path) for path, _ in part),
-        )
+    return [(tuple(sorted(concerned[path])), path, sql) for path, sql in checks if sql]
 
 
 def _steps(path: str) -> Iterator[str]:

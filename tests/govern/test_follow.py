@@ -13,7 +13,7 @@ from lakehouse.govern import follow as following
 from lakehouse.govern.follow import follow, follow_all, rebuild
 from lakehouse.govern.lineage import store_events
 from lakehouse.govern.maintain import maintain
-from lakehouse.govern.upkeep import care
+from lakehouse.govern.upkeep import care, find_unread
 from lakehouse.ingest.decisions import Decision, decide
 from lakehouse.ingest.questions import Doubt, ask
 from lakehouse.ingest.replay import Act, Which, apply, enter
@@ -69,7 +69,8 @@ def test_what_is_written_as_the_river_goes_is_what_the_lake_tells_in_the_end(
     apply(lake, lake.catalog.feeds[FEED])
     ask(lake, [Doubt(FEED, 1, 2, 4, 2), Doubt(FEED, 3, 3, 1, 1)])
     decide(lake, Decision(FEED, 1, 2, is_accepted=True, reason="a test", by="jane"))
-    care(lake, None)
+    number, _ = care(lake, None)
+    find_unread(lake, number, None)
     follow_all(lake)
     written = contents(state)
     sizes = {name: len(rows) for name, rows in written.items()}

@@ -93,6 +93,11 @@ def spoil(settings: Settings) -> None:
         change.put(
             "arrival", [{"sequence": 1, "feed": FEED, "received_at": keep["at"], "object_id": "ab"}]
         )
+        unread = dict.fromkeys(("path", "column_names", "feed"), EVIL) | {"at": keep["at"]}
+        counts = dict.fromkeys(
+            ("number", "first_sequence", "last_sequence", "n_unread", "n_looked"), 1
+        )
+        change.put("finding", [unread | counts | {"view_name": "fhir.claim"}])
         change.put("followed", [{"name": "gold.evil", "version": 1}])
         asked = {"feed": FEED, "at": keep["at"], "number": 1, "records": 2, "refused": 1}
         change.put("question", [asked | {"first_sequence": 5, "last_sequence": 6}])
@@ -128,7 +133,7 @@ def spoil(settings: Settings) -> None:
 
 
 PLACES = [
-    "/feeds", f"/feeds/{FEED}", "/catalogue", f"/catalogue?words={EVIL}", "/tables/gold.evil", "/lineage",
+    "/feeds", f"/feeds/{FEED}", "/catalogue", f"/catalogue?words={EVIL}", "/tables/gold.evil", "/tables/fhir.claim", "/lineage",
     "/lineage/gold.evil", "/lineage/gold.evil.patient_id", "/quarantine", f"/quarantine/{QUARANTINE}",
     f"/quarantine/{QUARANTINE}?reason={EVIL}", f"/quarantine/{QUARANTINE}/1/1", "/acts", f"/acts?started={EVIL}",
     "/upkeep", "/runs", f"/runs?table={EVIL}&outcome={EVIL}", "/runs/r1", "/objects/ab", f"/tables/{EVIL}", f"/{EVIL}",
@@ -148,7 +153,7 @@ def test_nothing_that_data_or_a_request_holds_becomes_part_of_a_page(
 
 def test_the_attack_is_there_to_be_seen(evil: House) -> None:
     seen = [place for place in PLACES if MARK in evil.get(place).text]
-    assert len(seen) >= 14
+    assert len(seen) >= 15
     assert active(f"<b>{EVIL}</b>") != []
 
 

@@ -9,9 +9,9 @@ from lakehouse.cli.verb import JSON, Told, answer, asked, say, table, verb
 from lakehouse.settings import Settings
 
 
-@verb("govern", "Compact, vacuum and checkpoint the tables, and store the lineage.")
+@verb("govern", "Care for the tables, look through what arrived, and store the lineage.")
 def govern(settings: Settings, _: Told) -> None:
-    from lakehouse.govern.upkeep import care, store_lineage
+    from lakehouse.govern.upkeep import care, find_unread, store_lineage
     from lakehouse.lineage.emit import running
     from lakehouse.lineage.outbox import relay_of
     from lakehouse.lineage.relay import TURN_SECONDS
@@ -24,6 +24,8 @@ def govern(settings: Settings, _: Told) -> None:
             if one.joined or one.removed:
                 said = f"{one.joined} files joined, {one.removed} old files deleted"
                 say(f"{one.table}: {said}")
+        looked = find_unread(lake, number, getpass.getuser())
+        say(f"looked through {looked.records} records: {looked.values} values could not be read")
         stored = store_lineage(lake, number, getpass.getuser())
     say(f"lineage: {stored.events} events stored, {stored.rebuilt} rebuilt from the tables' logs")
     if relay := relay_of(settings):
@@ -40,11 +42,19 @@ def upkeep(settings: Settings, told: Told) -> None:
 
 
 def _upkeep_lines(found: Any) -> Iterator[str]:
+    header = (
+        "when", "by", "tables", "joined", "deleted", "left alone", "looked through", "not readable",
+        "events", "rebuilt",
+    )  # fmt: skip
     nights = [
-        (n.at, n.by or "schedule", n.tables, n.joined, n.removed, n.left_alone, n.events, n.rebuilt)
+        (
+            n.at, n.by or "schedule", n.tables, n.joined, n.removed, n.left_alone, n.looked,
+            n.unread, n.events, n.rebuilt,
+        )
         for n in found.nights
-    ]
-    header = ("when", "by", "tables", "joined", "deleted", "left alone", "events", "rebuilt")
+    ]  # fmt: skip
     yield from table(header, nights)
+    for one in found.unread:
+        yield f"not readable: {one.n} values at {one.path} of {one.view}, from {one.feed}"
     for behind in found.behind:
         yield f"behind: {behind.table} by {', '.join(behind.reads)}"
