@@ -1,8 +1,8 @@
 """Every night: small files are joined, old ones removed, logs checkpointed, lineage stored.
 
-What arrived is looked through for values that the views cannot read. The page Upkeep says what all
-that did. The lineage task also proves that no commit lacks its event, and
-rebuilds those that a kill took.
+What arrived is looked through for values that the views cannot read. The lineage task also proves
+that no commit lacks its event, and rebuilds those that a kill took. The page Upkeep says what all
+that did.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable
@@ -21,5 +21,5 @@ with DAG(
     default_args=tasks.DEFAULTS | {"owner": "data-platform"},
 ):
     upkeep = tasks.step(tasks.maintain)()
-    looked = tasks.step(tasks.find_unread, task_id="findings")(upkeep)
-    tasks.step(tasks.store_lineage, task_id="lineage")(looked)
+    tasks.step(tasks.find_unread, task_id="findings")(upkeep)
+    tasks.step(tasks.store_lineage, task_id="lineage")(upkeep)

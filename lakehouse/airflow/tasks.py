@@ -269,15 +269,14 @@ def maintain() -> dict[str, int]:
 
 def find_unread(upkeep: dict[str, int]) -> dict[str, int]:
     """Look through what arrived since the last night for values that the views cannot read; how
-    many, in how many records, and the number of this upkeep."""
+    many, in how many records."""
 
     def work(lake: "Lake") -> dict[str, int]:
         from dataclasses import asdict
 
         from lakehouse.govern.upkeep import find_unread
 
-        number = upkeep["number"]
-        return {"number": number, **asdict(find_unread(lake, number, _person()))}
+        return asdict(find_unread(lake, upkeep["number"], _person()))
 
     return on_lake("govern", work)
 
