@@ -17,6 +17,7 @@ def since_look(lake: Lake, stored: Stored) -> timedelta:
     at = found.mark(LOOKED) if found else None
     if at is None or at >= stored.version:
         return timedelta()
-    # a file of that version was removed by one after it
-    first = min(commit.at for commit in stored.since(at))
-    return datetime.now(UTC) - first + timedelta(hours=1)
+    # a file of that version was removed by one after it; where the log has forgotten all of these,
+    # the version cannot be shown any more
+    later = [commit.at for commit in stored.since(at)]
+    return datetime.now(UTC) - min(later) + timedelta(hours=1) if later else timedelta()

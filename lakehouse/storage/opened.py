@@ -35,6 +35,8 @@ class Snapshot(DeltaTable):
 
     def _read(self, limit: int | None) -> list[dict[str, Any]]:
         later_and_own = self._commits(1)
+        if not later_and_own:
+            return []  # a checkpoint stands for all of the log
         own, later = later_and_own[-1], len(later_and_own) - 1
         told = later_and_own if limit == 1 else self._commits(limit)
         until_now = told[told.index(own, later) :]

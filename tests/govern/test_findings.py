@@ -327,6 +327,17 @@ def forgetful(lake: Lake, first: int | None = None) -> Lake:
     return lake_with_view(lake.settings.home.parent)
 
 
+def test_tables_are_cared_for_where_the_log_forgot_all_since_the_last_look(lake: Lake) -> None:
+    take(lake, *pulses(0, DATE))
+    night(lake)
+    take(lake, *pulses(1, DATE))
+    forgot = forgetful(lake)
+    newest = forgot.open(RESOURCES).version
+    (Path(lake.place(RESOURCES)) / "_delta_log" / f"{newest:020}.json").unlink()
+    cared = maintain.maintain(lake_with_view(forgot.settings.home.parent))
+    assert RESOURCES in {one.table for one in cared}
+
+
 def few_at_once(root: Path) -> Lake:
     module._MOST_RECORDS = 2
     return lake_with_view(root)
