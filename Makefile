@@ -59,18 +59,19 @@ demo: setup ## start the stack, run the pipelines in Airflow on a sample, show t
 test: setup ## run every check and every test, and say what was not proven; with CI=true `peers` comes first
 	@if [ "$${CI:-}" = true ]; then $(MAKE) peers; fi
 	@mkdir -p $(dir $(UNPROVEN)) && : > $(UNPROVEN)
-	@$(MAKE) check
-	@$(MAKE) fast REPORT="--unproven=$(UNPROVEN)"
+	@$(MAKE) --jobs 2 --output-sync check fast REPORT="--unproven=$(UNPROVEN)"
 	@$(MAKE) --jobs 2 --output-sync stack-tests long-tests
 	@if [ -s $(UNPROVEN) ]; then echo "what was not proven here, by the number of tests that were skipped:"; \
 	  sort $(UNPROVEN) | uniq -c | sort -rn; else echo "nothing was skipped"; fi
 
-# Side by side: the stack's tests wait most of their time, and nobody else may start a stack meanwhile.
+# Side by side: the stack's tests wait most of their time, and nobody else may start a stack meanwhile. Of the
+# others some wait for servers and for processes that race, so that one more than there are cores are at work.
 stack-tests: setup
 	@$(BIN)/python -m pytest tests/stack -m "stack or peer or long" --unproven=$(UNPROVEN)
 
 long-tests: setup
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --ignore tests/stack -m "stack or peer or long" \
+	@workers=$$(($$(getconf _NPROCESSORS_ONLN) + 1)); \
+	$(BIN)/python -m pytest --numprocesses $$workers --dist loadgroup --ignore tests/stack -m "stack or peer or long" \
 	  --unproven=$(UNPROVEN)
 
 fast: setup ## run the quick tests: no server, no kill, no race, none above half a second of CPU
