@@ -30,6 +30,8 @@ _WAITING, _HERE = "work.waiting", "work.here"
 _BEFORE, _CHANGED = "work.before", "work.changed"
 _VERSION = "_sequence, _line, _entry, resource_type, resource_id, content_hash"
 _REACH = pa.schema([("feed", pa.string()), ("first", pa.int64()), ("last", pa.int64())])
+_ALL = 0, 2**62
+"""Between these are all entries of the ledger."""
 _MOST_RECORDS = 1_000_000
 """Records of a turn that come in more than one delivery: so much a kill may lose."""
 _BATCH_RECORDS = 2048
@@ -281,6 +283,3 @@ def _reach(commit: Commit) -> tuple[str, int, int]:
     """The feed, and between which entries of the ledger those lie whose records were touched."""
     first, last = commit.state.get("entries", _ALL)
     return commit.state["feed"], first, last
-
-
-_ALL = 0, 2**62

@@ -327,6 +327,7 @@ def forgetful(lake: Lake, first: int | None = None) -> Lake:
     return lake_with_view(lake.settings.home.parent)
 
 
+@pytest.mark.long
 def test_tables_are_cared_for_where_the_log_forgot_all_since_the_last_look(lake: Lake) -> None:
     take(lake, *pulses(0, DATE))
     night(lake)
