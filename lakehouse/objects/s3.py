@@ -15,6 +15,10 @@ from lakehouse.objects.entry import Entry
 from lakehouse.settings import Credentials
 
 _PART_BYTES = 16 * 2**20
+_HINTS = {
+    "AccessDenied": "`lakehouse status` tells whether the store is starting and takes no writes "
+    "yet; if not, `lakehouse doctor` tries the rights of each role",
+}
 
 
 class S3Objects:
@@ -88,6 +92,8 @@ def _asking() -> Iterator[None]:
     try:
         yield
     except S3Error as error:
-        raise StoreError(f"the object store answered {error.code}") from None
+        raise StoreError(
+            f"the object store answered {error.code}", hint=_HINTS.get(str(error.code), "")
+        ) from None
     except (MinioException, urllib3.exceptions.HTTPError) as error:
         raise StoreError(f"the object store failed: {type(error).__name__}") from None

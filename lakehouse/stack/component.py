@@ -29,8 +29,9 @@ class Component:
     """One long-running process.
 
     `check` returns an empty text when it answers, else what is wrong; it does not raise.
-    `prepare` runs before each start, `settle` once it answers for the first time. One that
-    `outlasts` is spoken to by the others of its stage, and is stopped when these have ended.
+    `prepare` runs before each start, `settle` behind each, once it answers; where that raises
+    StoreError it runs again. One that `outlasts` is spoken to by the others of its stage, and is
+    stopped when these have ended.
     """
 
     name: str
@@ -91,6 +92,33 @@ def log_of(places: Places, name: str) -> Path:
 def open_log(places: Places, name: str) -> BinaryIO:
     """Open the log of `name` to write behind what it holds; readable by its owner only."""
     return open(log_of(places, name), "ab", opener=_private)
+
+
+def log_size(places: Places, name: str) -> int:
+    """Return where the log of `name` ends now, in bytes."""
+    path = log_of(places, name)
+    return path.stat().st_size if path.is_file() else 0
+
+
+def log_since(places: Places, name: str, begin: int) -> bytes:
+    """Return what `name` wrote to its log since that ended at `begin`, also if it was cut since."""
+    path = log_of(places, name)
+    if log_size(places, name) >= begin:
+        return _from(path, begin)
+    return _from(cut_off(path), begin) + _from(path, 0)
+
+
+def cut_off(log: Path) -> Path:
+    """Return the file that holds what was cut off the front of `log`."""
+    return log.with_suffix(".log.1")
+
+
+def _from(path: Path, begin: int) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        file.seek(begin)
+        return file.read()
 
 
 def _private(path: str, flags: int) -> int:

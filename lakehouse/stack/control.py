@@ -18,7 +18,7 @@ from lakehouse.stack.places import Places, read_json, write_json
 from lakehouse.stack.ports import require_free, require_same, running
 from lakehouse.stack.process import (
     Process,
-    ask_to_stop,
+    ask,
     await_end,
     end_together,
     kill_session,
@@ -91,7 +91,7 @@ def down(settings: Settings, say: Say) -> None:
         say("stopping")
         keeper = supervisor_of(places)
         if keeper:
-            ask_to_stop(keeper, signal.SIGTERM)
+            ask(keeper, signal.SIGTERM)
             if not await_end(keeper, _STOP_SECONDS):
                 kill_session(keeper)
         end_leftovers(places)
@@ -126,8 +126,9 @@ def _component_status(settings: Settings, name: str, ask: Callable[[], str]) -> 
         process = recorded(places.process(name))
         if not process or not process.is_alive():
             return ComponentStatus(name, False, "not running")
-    wrong = ask()
-    restarts = read_json(places.state).get("restarts", {}).get(name, 0)
+    told = read_json(places.state)
+    wrong = ask() or ("starting" if name in told.get("settling", ()) else "")
+    restarts = told.get("restarts", {}).get(name, 0)
     seen = f"started again {restarts} times" if restarts else "answers"
     return ComponentStatus(name, not wrong, wrong or seen)
 

@@ -159,8 +159,8 @@ def _end(settings: Settings, record: Record, name: str) -> _End:
     ports = MappingProxyType({**settings.ports, "s3": port})
     endpoint = f"http://{LOOPBACK}:{port}"
     choice = store.Choice(record["store"], record["url"], endpoint)
-    server = store.component(replace(settings, ports=ports), choice, record["identities"])
-    return _End({**record, "endpoint": endpoint}, replace(server, name=name) if server else None)
+    server = store.component(replace(settings, ports=ports), choice, record["identities"], name)
+    return _End({**record, "endpoint": endpoint}, server)
 
 
 def _seen_at(settings: Settings, end: _End) -> Settings:

@@ -54,10 +54,10 @@ def session_of(leader: Process) -> list[int]:
     return [pid for pid in psutil.pids() if _session(pid) == leader.pid and _is_running(pid)]
 
 
-def ask_to_stop(leader: Process, stop_signal: int) -> None:
-    """Send `stop_signal` to the process if it is still the one that was recorded."""
+def ask(leader: Process, number: int) -> None:
+    """Send the signal `number` to the process if it is still the one that was recorded."""
     if leader.is_alive():
-        _send(leader.pid, stop_signal)
+        _send(leader.pid, number)
 
 
 def await_end(leader: Process, patience_seconds: float) -> bool:
@@ -75,7 +75,7 @@ def end_together(places: Places, signals: Mapping[str, int], patience_seconds: f
     leaders = {name: recorded(places.process(name)) for name in signals}
     known = {name: leader for name, leader in leaders.items() if leader}
     for name, leader in known.items():
-        ask_to_stop(leader, signals[name])
+        ask(leader, signals[name])
     for name, leader in known.items():
         await_end(leader, patience_seconds)
         kill_session(leader)

@@ -6,8 +6,11 @@ token: asked for a certificate too, version 4.48 cannot read back encrypted obje
 chunks. All are on loopback.
 """
 
+import re
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,10 @@ from typing import Any
 from lakehouse.errors import StoreError
 from lakehouse.settings import Settings
 from lakehouse.stack import certificates
-from lakehouse.stack.component import base_environment
+from lakehouse.stack.component import base_environment, log_since, log_size
 from lakehouse.stack.places import Places, read_json, write_json
 from lakehouse.stack.ports import LOOPBACK, inner_ports
+from lakehouse.stack.process import ask, recorded
 from lakehouse.stack.rights import EVIDENCE, REMOVES_EVIDENCE, RIGHTS
 from lakehouse.stack.secrets import store_secrets
 
@@ -30,6 +34,7 @@ _CERTIFIED_HTTP = ("HTTPS_MASTER", "HTTPS_ADMIN")
 _CERTIFIED = (*(f"GRPC_{part}" for part in _GRPC), *_CERTIFIED_HTTP)
 _VOLUME_MIB = 1024
 _SOCKETS = Path("/tmp")  # noqa: S108 (written into the program; private by our umask)
+_JOINED = re.compile(rb"LockRing: s3@\S+ received ring update v\d+: \[\S")
 
 
 def arguments(settings: Settings) -> tuple[str, ...]:
@@ -70,19 +75,50 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def prepare(settings: Settings, prefix: str, identities: Mapping[str, Mapping[str, str]]) -> None:
-    """Write the identities, and remove the options that an earlier start left behind."""
-    places = Places(settings.home)
-    certificates.make(_folder(settings.home))
-    data = places.data / "seaweedfs"
-    data.mkdir(mode=0o700, exist_ok=True)
-    (data / "mini.options").unlink(missing_ok=True)  # it would bring back ports of another time
-    sweep(places)
-    keys = store_secrets(places)
-    admin = {"access_key": keys["admin_access_key"], "secret_key": keys["admin_secret_key"]}
-    named = [_identity("admin", admin, ("Admin", "Read", "List", "Tagging", "Write"))]
-    named += [_identity(role, pair, _actions(role, prefix)) for role, pair in identities.items()]
-    write_json(_identities_file(places), {"identities": named})
+@dataclass(slots=True)
+class Opening:
+    """One start of the server: no role may write before the server keeps writers of a key apart.
+
+    Its master tells the S3 port who guards which key a second after the filer has joined. Before
+    that, version 4.48 guards a conditional put in another way than from then on, and of two that
+    meet in the moment between both are taken: two tasks would commit one version of a table.
+    """
+
+    places: Places
+    component: str
+    prefix: str
+    identities: Mapping[str, Mapping[str, str]]
+    _begin: int = 0
+
+    def prepare(self) -> None:
+        """Write identities that may not write yet, and remove what an earlier start left behind."""
+        certificates.make(_folder(self.places.home))
+        data = self.places.data / "seaweedfs"
+        data.mkdir(mode=0o700, exist_ok=True)
+        (data / "mini.options").unlink(missing_ok=True)  # it would bring back ports of another time
+        sweep(self.places)
+        self._write_identities(may_write=False)
+        self._begin = log_size(self.places, self.component)
+
+    def wrong(self) -> str:
+        """Return nothing once the S3 port knows who guards its keys."""
+        is_joined = _JOINED.search(log_since(self.places, self.component, self._begin))
+        return "" if is_joined else "does not keep writers of one key apart yet"
+
+    def settle(self) -> None:
+        """Let each role write where it may; the server hears of it a moment later."""
+        self._write_identities(may_write=True)
+        server = recorded(self.places.process(self.component))
+        if server:
+            ask(server, signal.SIGHUP)
+
+    def _write_identities(self, *, may_write: bool) -> None:
+        keys = store_secrets(self.places)
+        admin = {"access_key": keys["admin_access_key"], "secret_key": keys["admin_secret_key"]}
+        named = [_identity("admin", admin, ("Admin", "Read", "List", "Tagging", "Write"))]
+        for role, pair in self.identities.items():
+            named.append(_identity(role, pair, _actions(role, self.prefix, may_write=may_write)))
+        write_json(_identities_file(self.places), {"identities": named})
 
 
 def sweep(places: Places) -> None:
@@ -145,7 +181,8 @@ def _identity(name: str, pair: Mapping[str, str], actions: tuple[str, ...]) -> d
     return {"name": name, "credentials": credentials, "actions": list(actions)}
 
 
-def _actions(role: str, prefix: str) -> tuple[str, ...]:
+def _actions(role: str, prefix: str, *, may_write: bool) -> tuple[str, ...]:
     rights = RIGHTS[role]
     reads = [f"{verb}:{prefix}/{place}/*" for place in rights.sees for verb in ("Read", "List")]
-    return (*reads, *(f"Write:{prefix}/{place}/*" for place in rights.writes))
+    writes = [f"Write:{prefix}/{place}/*" for place in rights.writes if may_write]
+    return (*reads, *writes)

@@ -25,6 +25,7 @@ from lakehouse.stack.secrets import key_pair, store_secrets
 
 EMBEDDED = ("seaweedfs", "minio")
 _ANSWER_SECONDS = 3.0
+_WRITES_ALL = "govern"  # the role that may write everywhere
 _DEFAULT_URL = "s3://lake"
 _CHOICES = "auto, minio, seaweedfs, or the http(s):// address of an S3 server"
 
@@ -78,29 +79,42 @@ def describe(settings: Settings, choice: Choice, known: Mapping[str, Any]) -> di
 
 
 def component(
-    settings: Settings, choice: Choice, identities: Mapping[str, Any] | None = None
+    settings: Settings,
+    choice: Choice,
+    identities: Mapping[str, Any] | None = None,
+    name: str = "store",
 ) -> Component | None:
     """Describe the embedded server, with the recorded keys of each role or these; None when the
     lake lies elsewhere."""
     if choice.kind not in EMBEDDED:
         return None
     identities = identities or read_json(Places(settings.home).store_record)["identities"]
-    if choice.kind == "minio":
-        return _minio(settings, choice, identities)
+    embedded = _minio if choice.kind == "minio" else _seaweed
+    return embedded(settings, choice, identities, name)
+
+
+def _seaweed(
+    settings: Settings, choice: Choice, identities: Mapping[str, Any], name: str
+) -> Component:
     prefix = "/".join(part for part in (choice.bucket, choice.folder) if part)
+    opening = seaweed.Opening(Places(settings.home), name, prefix, identities)
+    writer = Credentials(str(choice.endpoint), **identities[_WRITES_ALL])
 
     def settle() -> None:
         with _settling():
             administrator = make_bucket(_administrator(settings), choice.bucket)
             policy = seaweed.evidence_policy(choice.bucket, choice.folder)
             administrator.set_bucket_policy(choice.bucket, json.dumps(policy))
+        opening.settle()
+        if wrong := _wrong(lambda: _use(_client(writer), choice)):
+            raise StoreError(f"the store does not let its roles write yet: {wrong}")
 
     return Component(
-        name="store",
+        name=name,
         arguments=seaweed.arguments(settings),
         environment=seaweed.environment(settings),
-        check=lambda: _wrong(lambda: _use(_administrator(settings), choice)),
-        prepare=lambda: seaweed.prepare(settings, prefix, identities),
+        check=lambda: _wrong(lambda: _try(settings, choice)) or opening.wrong(),
+        prepare=opening.prepare,
         settle=settle,
     )
 
@@ -144,7 +158,9 @@ def _wrong(ask: Callable[[], object]) -> str:
     return ""
 
 
-def _minio(settings: Settings, choice: Choice, identities: Mapping[str, Any]) -> Component:
+def _minio(
+    settings: Settings, choice: Choice, identities: Mapping[str, Any], name: str
+) -> Component:
     binary = minio.find_binary()
     if not binary:
         raise StoreError(
@@ -159,10 +175,10 @@ def _minio(settings: Settings, choice: Choice, identities: Mapping[str, Any]) ->
             minio.grant(server, choice.bucket, choice.folder, identities)
 
     return Component(
-        name="store",
+        name=name,
         arguments=minio.arguments(settings, binary),
         environment=minio.environment(settings),
-        check=lambda: _wrong(lambda: _use(_administrator(settings), choice)),
+        check=lambda: _wrong(lambda: _try(settings, choice)),
         prepare=lambda: minio.prepare(settings),
         settle=settle,
     )
@@ -261,15 +277,19 @@ def _client(keys: Credentials) -> Minio:
     )
 
 
-def _use(server: Credentials, choice: Choice) -> None:
-    """Write and read an object, if there is a bucket: the server answers before its volumes do."""
-    administrator = _client(server)
-    if not administrator.bucket_exists(choice.bucket):
-        return
+def _try(settings: Settings, choice: Choice) -> None:
+    """Use the bucket, if it is there: the server answers before its volumes do."""
+    administrator = _client(_administrator(settings))
+    if administrator.bucket_exists(choice.bucket):
+        _use(administrator, choice)
+
+
+def _use(client: Minio, choice: Choice) -> None:
+    """Write, read and remove an object."""
     key = "/".join(part for part in (choice.folder, "lineage/_ready") if part)
-    administrator.put_object(choice.bucket, key, io.BytesIO(b"ready"), 5)
-    administrator.get_object(choice.bucket, key).close()
-    administrator.remove_object(choice.bucket, key)
+    client.put_object(choice.bucket, key, io.BytesIO(b"ready"), 5)
+    client.get_object(choice.bucket, key).close()
+    client.remove_object(choice.bucket, key)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from lakehouse import log
 from lakehouse.errors import LakehouseError, StoreError
 from lakehouse.settings import Settings, read_settings
 from lakehouse.stack import airflow, postgres, store
-from lakehouse.stack.component import Component, log_of, start
+from lakehouse.stack.component import Component, cut_off, log_of, start
 from lakehouse.stack.places import Places, write_json
 from lakehouse.stack.process import end_together, kill_session, recorded
 
@@ -46,6 +46,18 @@ class Kept:
     restarts: int = 0
     failures: int = 0
     again_at: float | None = None
+    is_settled: bool = False
+
+    def settle(self) -> str:
+        """Ask whether it answers, and settle it when it does; return what is wrong, or nothing."""
+        try:
+            wrong = self.component.check()
+            if not wrong:
+                self.component.settle()
+        except StoreError as error:
+            return error.message
+        self.is_settled = not wrong
+        return wrong
 
     def put_off(self, now: float) -> None:
         """Count a failure; the next start waits twice as long as the last."""
@@ -107,14 +119,17 @@ class Supervisor:
         _log.info("started", component=component.name, pid=process.pid)
 
     def _await(self, stage: Iterable[Component]) -> None:
-        waiting = list(stage)
+        names = [component.name for component in stage]
         end = time.monotonic() + _START_SECONDS
-        while waiting:
+        while True:
             self._tend()
-            wrong = {component.name: _ask(component) for component in waiting}
-            for component in [found for found in waiting if not wrong[found.name]]:
-                self._tell(f"{component.name} answers")
-                waiting.remove(component)
+            waiting = [name for name in names if not self._kept[name].is_settled]
+            if not waiting:
+                return
+            wrong = {name: self._kept[name].settle() for name in waiting}
+            for name in waiting:
+                if not wrong[name]:
+                    self._tell(f"{name} answers")
             self._give_up(end, wrong)
             self._pause()
 
@@ -135,12 +150,13 @@ class Supervisor:
     def _watch(self) -> None:
         while True:
             self._pause()
-            changed = self._tend()
             with suppress(OSError):  # a full disk must not end what still runs
+                if self._tend():
+                    self._report("running")
+                if self._settle():
+                    self._report("running")
                 for name in (NAME, *self._kept):
                     bound_log(log_of(self._places, name))
-                if changed:
-                    self._report("running")
 
     def _pause(self) -> None:
         if self._stopping.wait(_TICK_SECONDS):
@@ -174,6 +190,12 @@ class Supervisor:
             return False
         return True
 
+    def _settle(self) -> bool:
+        """Settle what was started again, as at its first start; return whether something was."""
+        waiting = [kept for kept in self._kept.values() if not kept.is_settled]
+        wrong = [kept.settle() for kept in waiting if kept.process.poll() is None]
+        return "" in wrong
+
     def _sweep(self, name: str) -> None:
         """Kill what a dead component left behind: its workers would go on with nobody to tell."""
         leader = recorded(self._places.process(name))
@@ -195,8 +217,9 @@ class Supervisor:
 
     def _report(self, phase: str, *, message: str = "", hint: str = "") -> None:
         restarts = {name: kept.restarts for name, kept in self._kept.items()}
+        settling = [name for name, kept in self._kept.items() if not kept.is_settled]
         told = {"phase": phase, "steps": self._steps, "message": message, "hint": hint}
-        write_json(self._places.state, {**told, "restarts": restarts})
+        write_json(self._places.state, {**told, "restarts": restarts, "settling": settling})
 
 
 def stages(settings: Settings) -> list[list[Component]]:
@@ -207,17 +230,6 @@ def stages(settings: Settings) -> list[list[Component]]:
     return [ground, airflow.components(settings)]
 
 
-def _ask(component: Component) -> str:
-    """Return what is wrong, or nothing when the component answers and has settled."""
-    try:
-        wrong = component.check()
-        if not wrong:
-            component.settle()
-    except StoreError as error:
-        return error.message
-    return wrong
-
-
 def bound_log(path: Path, most_bytes: int = _LOG_BYTES) -> None:
     """Move a long log to `<name>.1` and begin anew, so that logs do not fill the disk.
 
@@ -225,7 +237,7 @@ def bound_log(path: Path, most_bytes: int = _LOG_BYTES) -> None:
     lost.
     """
     if path.is_file() and path.stat().st_size > most_bytes:
-        shutil.copyfile(path, path.with_suffix(".log.1"))
+        shutil.copyfile(path, cut_off(path))
         os.truncate(path, 0)
 
 

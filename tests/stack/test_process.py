@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse.stack.process import (
     Process,
-    ask_to_stop,
+    ask,
     await_end,
     kill_session,
     record_self,
@@ -65,7 +65,7 @@ def test_another_process_that_got_the_same_number_is_left_alone(leader):
     stranger = replace(leader, started=leader.started - 100)
     assert not stranger.is_alive()
     assert session_of(stranger) == []
-    ask_to_stop(stranger, signal.SIGKILL)
+    ask(stranger, signal.SIGKILL)
     kill_session(stranger)
     assert leader.is_alive()
 

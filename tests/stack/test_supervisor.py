@@ -153,6 +153,44 @@ def test_a_part_that_answers_before_it_can_be_settled_is_asked_again(keep):
     assert len(tries) == 3
 
 
+def test_what_is_started_again_is_settled_again_and_told_of_until_then(keep):
+    tries: list[int] = []
+    may_settle = threading.Event()
+    may_settle.set()
+
+    def settle() -> None:
+        tries.append(1)
+        if not may_settle.is_set():
+            raise StoreError("not initialised")
+
+    keeper = keep([part("a", settle=settle), part("b")])
+    until(lambda: keeper.state["phase"] == "running")
+    assert keeper.state["settling"] == []
+    may_settle.clear()
+    os.kill(keeper.process("a").pid, signal.SIGKILL)
+    until(lambda: keeper.state["settling"] == ["a"] and len(tries) > 2)
+    may_settle.set()
+    until(lambda: keeper.state["settling"] == [])
+    assert keeper.state["restarts"] == {"a": 1, "b": 0}
+
+
+def test_a_full_disk_while_settling_again_does_not_end_the_others(keep):
+    fails: list[bool] = []
+
+    def settle() -> None:
+        if fails and fails.pop():
+            raise OSError(28, "No space left on device")
+
+    keeper = keep([part("a", settle=settle), part("b")])
+    until(lambda: keeper.state["phase"] == "running")
+    other = keeper.process("b")
+    fails.append(True)
+    os.kill(keeper.process("a").pid, signal.SIGKILL)
+    until(lambda: not fails and keeper.state["settling"] == [])
+    assert keeper.process("b") == other
+    assert other.is_alive()
+
+
 @pytest.mark.long
 def test_a_part_that_cannot_be_prepared_again_is_tried_again_and_the_others_go_on(keep):
     fails: list[bool] = []
