@@ -20,7 +20,7 @@ from lakehouse.storage.extensions import are_checked, find_extensions, remember_
 from lakehouse.storage.lake import Lake
 from lakehouse.storage.memory import give_back
 from lakehouse.storage.place import place_of
-from lakehouse.storage.runs import BLOCK_ROWS, find_runs
+from lakehouse.storage.runs import BLOCK_ROWS, find_parts
 from lakehouse.storage.session import Session, clean_errors
 
 WORK = "work"
@@ -121,11 +121,11 @@ class Engine(Session):
             f"select distinct filename, file_row_number // {BLOCK_ROWS} as block "
             f"from {self.files(files)} where {where} order by all"
         )
-        runs = find_runs(zip(*told.to_pydict().values(), strict=True), rows)
-        if runs is None:
+        found = find_parts(zip(*told.to_pydict().values(), strict=True), rows)
+        if found is None:
             self.attach_files(table, files, where, name=name)
             return
-        parts = [f"(from {self.files(run.files)} where {run.where})" for run in runs]
+        parts = [f"(from {self.files(part.files)} where {part.where})" for part in found]
         # kept: who reads them twice would open so many relations twice
         near = f'{WORK}."near {name or table.name}"'
         among = self._among(table, " union all by name ".join(parts) or "from none", where)

@@ -222,7 +222,7 @@ class _Build:
         """Fill `rows` with what passed and `refused` with what did not."""
         unit = self._table.by
         self._attach(f"{unit.source_row} in (from {CHANGED})" if is_partial and unit else None)
-        if not self._has_units():
+        if not is_partial and not self._has_units():
             return self._compute_nothing()
         self._select(ROWS, is_pending=False)
         self._refuse_wrong_types()

@@ -53,11 +53,14 @@ class Difference:
         return changed - deleted, deleted
 
     def _meets_all_files(self, stored: Stored, key: tuple[str, ...]) -> bool:
-        """Whether each file of a table holds a row that a change meets: a merge would write all of
-        them anew, at more cost than who reads them once and knows which rows stay."""
+        """Whether each file of a table holds a row that a change meets, as some row does: a merge
+        would write all of them anew, at more cost than who reads them once and knows which rows
+        stay."""
         files = stored.files()
         if len(stored.files(self.reach)) < len(files):
             return False
+        if len(files) == 1:
+            return True
         met = (
             f"select count(distinct filename) from {self.engine.files(files)} "
             f"semi join {CHANGE} using ({', '.join(key)})"

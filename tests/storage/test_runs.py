@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lakehouse.storage.commit import Note
 from lakehouse.storage.engine import Engine, engine_for
 from lakehouse.storage.lake import Lake
-from lakehouse.storage.runs import _MOST, BLOCK_ROWS, Run, find_runs
+from lakehouse.storage.runs import _MOST_PARTS, _MOST_RUNS, BLOCK_ROWS, Part, find_parts
 from tests.workbench import NOW
 
 TABLE = "bronze.fhir_seen"
@@ -24,14 +24,16 @@ places = st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, 3000)), max_si
 
 @given(places)
 def test_runs_hold_every_block_that_is_wanted(told: set[tuple[str, int]]) -> None:
-    runs = find_runs(sorted(told), 100 * 3000 * BLOCK_ROWS)
-    assert runs is not None
-    assert len(runs) <= _MOST
-    spread = sorted((name, run.first, run.last) for run in runs for name in run.files)
+    parts = find_parts(sorted(told), 100 * 3000 * BLOCK_ROWS)
+    assert parts is not None
+    runs = {name: part.runs for part in parts for name in part.files}
+    assert sum(len(part.files) for part in parts) == len(runs)
+    assert {name for name, _ in told} == set(runs)
     for name, block in told:
-        assert any(name == file and first <= block <= last for file, first, last in spread)
-    for before, after in pairwise(spread):
-        assert before[0] != after[0] or before[2] + 1 < after[1]
+        assert any(first <= block <= last for first, last in runs[name])
+    for of in runs.values():
+        assert len(of) <= _MOST_RUNS
+        assert all(before[1] + 1 < after[0] for before, after in pairwise(of))
 
 
 @pytest.mark.parametrize(
@@ -39,18 +41,27 @@ def test_runs_hold_every_block_that_is_wanted(told: set[tuple[str, int]]) -> Non
     [
         ([], 100, []),
         ([("a", 0)], 2 * BLOCK_ROWS, None),  # the half
-        ([("a", 0)], 2 * BLOCK_ROWS + 1, [Run(("a",), 0, 0)]),
-        ([("a", 3), ("a", 7)], 10**6, [Run(("a",), 3, 7)]),  # near
-        ([("a", 3), ("a", 8)], 10**6, [Run(("a",), 3, 3), Run(("a",), 8, 8)]),
-        ([("a", 0), ("b", 0), ("b", 9)], 10**6, [Run(("a", "b"), 0, 0), Run(("b",), 9, 9)]),
-        ([(str(n), n) for n in range(_MOST + 1)], 10**9, None),  # as many files
+        ([("a", 0)], 2 * BLOCK_ROWS + 1, [Part(("a",), ((0, 0),))]),
+        ([("a", 3), ("a", 7)], 10**6, [Part(("a",), ((3, 7),))]),  # near
+        ([("a", 3), ("a", 8)], 10**6, [Part(("a",), ((3, 3), (8, 8)))]),
+        (
+            [("a", 0), ("b", 0), ("b", 9), ("c", 0)],
+            10**6,
+            [Part(("a", "c"), ((0, 0),)), Part(("b",), ((0, 0), (9, 9)))],
+        ),
+        (
+            [("a", 9 * n - (n > 0)) for n in range(_MOST_RUNS + 1)],
+            10**9,
+            [Part(("a",), ((0, 8), *((9 * n - 1,) * 2 for n in range(2, _MOST_RUNS + 1))))],
+        ),
+        ([(str(n), n) for n in range(_MOST_PARTS + 1)], 10**9, None),  # as many files
     ],
-    ids=["none", "half", "less", "near", "apart", "alike", "many"],
+    ids=["none", "half", "less", "near", "apart", "alike", "many runs", "many parts"],
 )
 def test_blocks_make_runs_where_that_pays(
-    blocks: list[tuple[str, int]], rows: int, expected: list[Run] | None
+    blocks: list[tuple[str, int]], rows: int, expected: list[Part] | None
 ) -> None:
-    assert find_runs(blocks, rows) == expected
+    assert find_parts(blocks, rows) == expected
 
 
 @pytest.fixture

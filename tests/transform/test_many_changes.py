@@ -10,7 +10,7 @@ import pytest
 
 from lakehouse.storage import engine, runs
 from lakehouse.storage.lake import Lake
-from lakehouse.storage.runs import find_runs
+from lakehouse.storage.runs import Part, find_parts
 from lakehouse.transform import changes
 from lakehouse.transform import difference as module
 from tests.workbench import (
@@ -128,19 +128,19 @@ def test_what_is_looked_for_first_gives_the_rows_that_a_look_at_all_gives(
     for lake in (steps, once):
         take_second(lake)
     found: list[int] = []
-    monkeypatch.setattr(engine, "find_runs", noting(found))
+    monkeypatch.setattr(engine, "find_parts", noting(found))
     build_all(steps, NAMES)
     assert max(found) > 1
     build_all(once, NAMES)
     assert built_rows(steps) == built_rows(once)
 
 
-def noting(found: list[int]) -> Callable[..., list[runs.Run] | None]:
+def noting(found: list[int]) -> Callable[..., list[Part] | None]:
     """The same function, which says how many runs there were."""
 
-    def find(blocks: Iterable[tuple[str, int]], rows: int) -> list[runs.Run] | None:
-        told = find_runs(blocks, rows)
-        found.append(len(told or ()))
+    def find(blocks: Iterable[tuple[str, int]], rows: int) -> list[Part] | None:
+        told = find_parts(blocks, rows)
+        found.append(sum(len(part.runs) for part in told or ()))
         return told
 
     return find
