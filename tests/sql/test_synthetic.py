@@ -310,3 +310,53 @@ def test_the_nights_of_changing_clocks_have_their_hours(lake: Lake, day: str, ho
             "group by all)"
         )
         assert told == int(hours)
+
+
+CHOSEN = "coalesce(preferred_code, first_code), coalesce(preferred_system, first_system)"
+PUBLISHED = {
+    "patient": (
+        "patient_id, gender, birth_on, family_name, race_code, birth_sex_code, marital_status_code, city",
+        "patient_id, gender, try_cast(born as date), coalesce(official_family, family), race_codes[1], birth_sex_code, "
+        "marital_status_code, city",
+    ),
+    "encounter": (
+        "encounter_id, patient_id, encounter_status, class_code, encounter_type_code, "
+        "encounter_type_system, admitted_at, discharged_at, organization_id",
+        "encounter_id, patient_id, status, class_code, coalesce(type_preferred_code, type_first_code), "
+        "coalesce(type_preferred_system, type_first_system), fhir_at(started), fhir_at(ended), organization_id",
+    ),
+    "condition": (
+        "condition_id, patient_id, encounter_id, clinical_status_code, verification_status_code, "
+        "condition_code, condition_system, condition_text, recorded_at",
+        "condition_id, patient_id, encounter_id, clinical_status, verification_status, "
+        f"{CHOSEN}, text, fhir_at(recorded)",
+    ),
+    "procedure": (
+        "procedure_id, patient_id, encounter_id, procedure_status, procedure_code, procedure_system, performed_at",
+        f"procedure_id, patient_id, encounter_id, status, {CHOSEN}, "
+        "fhir_at(coalesce(performed, performed_start))",
+    ),
+    "medication_request": (
+        "medication_request_id, patient_id, medication_request_status, intent_code, medication_id, dose_number, "
+        "authored_at",
+        "medication_request_id, patient_id, status, intent, medication_id, dose::double, fhir_at(authored)",
+    ),
+    "observation": (
+        "observation_id, component_number > 0, encounter_id, observation_status, value_number, value_unit_text, "
+        "observed_at, recorded_at",
+        "observation_id, is_component, encounter_id, status, "
+        "if(value_comparator is null, coalesce(value_number, value_integer), null)::double, "
+        "coalesce(value_unit, value_low_unit, value_high_unit), "
+        "fhir_at(coalesce(effective, effective_at, effective_start)), fhir_at(issued)",
+    ),
+}
+
+
+@pytest.mark.parametrize("noun", PUBLISHED)
+def test_the_published_view_of_a_type_says_what_silver_says(lake: Lake, noun: str) -> None:
+    """Silver reads these types by SQL of its own; the views are what other tools can run."""
+    silver, view = PUBLISHED[noun]
+    lake.tables.show(f"fhir.{noun}")
+    told = f"select {silver} from silver.{noun}"
+    assert found(lake, told)
+    assert found(lake, f"{told} except select {view} from fhir.{noun}") == []
