@@ -25,7 +25,7 @@ from lakehouse.settings import PROJECT, Settings, read_settings
 from lakehouse.stack import minio, s3_probe, store
 from lakehouse.stack.component import log_since, log_size
 from lakehouse.stack.places import Places, read_json
-from lakehouse.stack.process import recorded
+from lakehouse.stack.process import await_end, recorded
 from lakehouse.storage.commit import Note, committed
 from lakehouse.storage.lake import OPERATION, open_lake
 from tests.processes import race, start
@@ -204,6 +204,7 @@ def test_a_store_that_starts_again_takes_no_write_before_it_keeps_writers_apart(
     begin, server = log_size(places, "store"), recorded(places.process("store"))
     assert server
     os.kill(server.pid, signal.SIGTERM)  # behind a kill it has no volumes for longer
+    assert await_end(server, 60)  # until then it is open
 
     def try_until_taken(key: str) -> bool:
         while True:
