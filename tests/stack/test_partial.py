@@ -3,12 +3,16 @@
 import io
 import os
 import threading
+from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from minio.error import S3Error
 
+from lakehouse.errors import StoreError
 from lakehouse.settings import read_settings
-from lakehouse.stack import doctor, minio, postgres, store
+from lakehouse.stack import doctor, minio, postgres, s3_probe, store
+from lakehouse.stack.component import log_since, log_size, start
 from lakehouse.stack.places import Places
 from lakehouse.stack.provision import provision
 from lakehouse.stack.seaweed import sweep
@@ -53,6 +57,36 @@ def test_a_home_in_a_deep_folder_works(tmp_path, keep):
     keep(settings, store.component(settings, store.resolve(settings)), postgres.component(settings))
     assert postgres.check(Places(settings.home)) == ""
     assert store.check(settings) == ""
+
+
+def test_no_role_may_write_to_seaweedfs_before_it_keeps_writers_of_a_key_apart(tmp_path):
+    settings = prepared(tmp_path / "home")
+    server, places = store.component(settings, store.resolve(settings)), Places(settings.home)
+    role = s3_probe.Client(urlsplit(settings.lake_url()), settings.credentials("refine"))
+    for key in ("gold/first", "gold/second"):
+        begin = log_size(places, server.name)
+        server.prepare()
+        process = start(server, places)
+        try:
+            until(lambda: not server.check(), seconds=60)
+            assert b"LockRing: s3@" in log_since(places, server.name, begin)
+            with pytest.raises(StoreError, match="403"):
+                role.put_if_absent(key, b"x")
+            until(partial(is_settled, server), seconds=60)
+            assert role.put_if_absent(key, b"x")
+        finally:
+            process.terminate()
+            process.wait(60)
+    sweep(places)
+    places.remove_sockets()
+
+
+def is_settled(server):
+    try:
+        server.settle()
+    except StoreError:
+        return False
+    return True
 
 
 @pytest.fixture

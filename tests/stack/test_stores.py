@@ -16,16 +16,14 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pytest
-import urllib3
 from minio.error import MinioException, S3Error
 
 from lakehouse.errors import StoreError
 from lakehouse.objects import Objects, open_objects
 from lakehouse.settings import PROJECT, Settings, read_settings
 from lakehouse.stack import minio, s3_probe, store
-from lakehouse.stack.component import log_since, log_size
 from lakehouse.stack.places import Places, read_json
-from lakehouse.stack.process import await_end, recorded
+from lakehouse.stack.process import recorded
 from lakehouse.storage.commit import Note, committed
 from lakehouse.storage.lake import OPERATION, open_lake
 from tests.processes import race, start
@@ -126,14 +124,10 @@ def link(place: Place, name: str, racer: int) -> bool:
 
 
 def conditional(place: Place) -> Callable[..., bool]:
-    client = probe(place, "refine")
-    return lambda _place, name, racer: client.put_if_absent(f"gold/{name}", str(racer).encode())
-
-
-def probe(place: Place, role: str) -> s3_probe.Client:
-    keys = place.settings.credentials(role)
+    keys = place.settings.credentials("refine")
     assert keys
-    return s3_probe.Client(urlsplit(place.settings.lake_url()), keys)
+    client = s3_probe.Client(urlsplit(place.settings.lake_url()), keys)
+    return lambda _place, name, racer: client.put_if_absent(f"gold/{name}", str(racer).encode())
 
 
 def row(sequence: int, size: int) -> dict[str, object]:
@@ -191,30 +185,6 @@ def test_eight_processes_append_at_once_and_four_merge_and_nothing_is_lost(place
     assert race(works) == [0] * MERGERS
     assert ledger_of(place) == {**wanted, **{1000 * w: MERGES for w in range(MERGERS)}}
     place.found["4 processes merge at once"] = f"{MERGERS * MERGES} commits, no update lost"
-
-
-def test_a_store_that_starts_again_takes_no_write_before_it_keeps_writers_apart(
-    place: Place,
-) -> None:
-    """SeaweedFS guards a conditional put in two ways, one before it knows who guards its keys and
-    one behind; where both meet, one key has two winners."""
-    if place.kind != "seaweedfs":
-        return
-    writer, places = probe(place, "refine"), Places(place.settings.home)
-    begin, server = log_size(places, "store"), recorded(places.process("store"))
-    assert server
-    os.kill(server.pid, signal.SIGTERM)  # behind a kill it has no volumes for longer
-    assert await_end(server, 60)  # until then it is open
-
-    def try_until_taken(key: str) -> bool:
-        while True:
-            is_joined = b"received ring update" in log_since(places, "store", begin)
-            with suppress(StoreError, urllib3.exceptions.HTTPError):
-                writer.put_if_absent(key, b"x")
-                return is_joined
-
-    with ThreadPoolExecutor(RACERS) as pool:
-        assert all(pool.map(try_until_taken, [f"gold/again-{n}" for n in range(RACERS)]))
 
 
 def content(number: int) -> bytes:
