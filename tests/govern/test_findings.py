@@ -40,7 +40,6 @@ from tests.workbench import (
     Resource,
     deletion,
     drop,
-    encounter,
     ingest,
     lake_at,
     pulse,
@@ -51,7 +50,7 @@ from tests.workbench import (
 NORTH, LAB, SOUTH = "north_ehr", "north_lab", "south_ehr"
 VIEW: Resource = {
     "resourceType": "ViewDefinition",
-    "name": "pulse",
+    "name": "observation",
     "status": "active",
     "resource": "Observation",
     "select": [
@@ -85,11 +84,11 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def lake_with_view(root: Path, **environment: str) -> Lake:
-    """A lake with a view of its own, `fhir.pulse`."""
+    """A lake whose own `fhir.observation` stands in place of the one that is shipped."""
     lake_at(root)
     folder = root / "config" / "sql" / "fhir"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pulse.json").write_text(json.dumps(VIEW))
+    (folder / "observation.json").write_text(json.dumps(VIEW))
     return lake_at(root, **environment)
 
 
@@ -107,7 +106,7 @@ def found(lake: Lake, number: int | None = None) -> Counter[tuple[str, str, str]
     told: Counter[tuple[str, str, str]] = Counter()
     for row in rows(lake, "audit.finding"):
         if row["view_name"] and number in (None, row["upkeep_number"]):
-            assert row["view_name"] == "fhir.pulse"
+            assert row["view_name"] == "fhir.observation"
             told[row["feed"], " ".join(row["column_names"]), row["json_path"]] += row["n_unread"]
     return told
 
@@ -146,11 +145,11 @@ def test_what_arrived_is_counted_by_feed_view_column_and_path_as_it_was_planted(
     lake: Lake,
 ) -> None:
     sent = pulses(0, TEXT, OBJECT, DATE, STATUS, {}, TEXT | DATE)
-    take(lake, *sent, encounter())
+    take(lake, *sent, {"resourceType": "Account", "id": "a1", "status": "active"})
     number = night(lake)
     assert found(lake) == planted(NORTH, sent)
     assert found(lake)[NORTH, *BEATS] == 2
-    assert looked(lake) == {NORTH: 6}, "no view shows encounters"
+    assert looked(lake) == {NORTH: 6}, "no view shows accounts"
     (told,) = (row for row in rows(lake, "audit.finding") if row["json_path"] == BEATS[1])
     ends = told["first_sequence"], told["last_sequence"]
     assert (told["upkeep_number"], *ends, told["n_looked"]) == (number, 1, 1, 6)
@@ -456,31 +455,39 @@ def test_a_lake_that_no_longer_tells_of_its_loads_is_looked_through_from_the_fir
 def test_the_pages_and_the_command_line_tell_it(lake: Lake) -> None:
     (lake.settings.home.parent / "config" / "policy.yml").write_text(POLICY)
     house = House(lake.settings)
-    assert "No night has looked" in house.get("/tables/fhir.pulse").text
+    assert "No night has looked" in house.get("/tables/fhir.observation").text
     take(lake, *pulses(0, TEXT, STATUS, {}))
     night(lake)
     cells = ["$.valueQuantity.value", "beats", f'<a href="/feeds/{NORTH}">', ">1<", ">3<"]
-    told = house.get("/tables/fhir.pulse").text.replace("<wbr>", "")
+    told = house.get("/tables/fhir.observation").text.replace("<wbr>", "")
     part = told.partition("What it could not read")[2].partition("</table>")[0]
     assert [cell for cell in (*cells, "which rows there are") if cell not in part] == []
     told = house.get("/upkeep").text.replace("<wbr>", "")
     assert '<a class="wait" href="#unread">2 values could not be read</a>' in told
     part = told.partition('id="unread"')[2].partition("</table>")[0]
-    assert [cell for cell in (*cells, '<a href="/tables/fhir.pulse">') if cell not in part] == []
+    assert [
+        cell for cell in (*cells, '<a href="/tables/fhir.observation">') if cell not in part
+    ] == []
     assert "Nothing, in all" in house.get("/tables/silver.claim").text
     assert "could not read" not in house.get("/tables/silver.patient").text
-    beats = {"view": "fhir.pulse", "columns": ["beats"], "path": BEATS[1], "feed": NORTH, "n": 1}
-    for words in (("upkeep",), ("table", "fhir.pulse")):
+    beats = {
+        "view": "fhir.observation",
+        "columns": ["beats"],
+        "path": BEATS[1],
+        "feed": NORTH,
+        "n": 1,
+    }
+    for words in (("upkeep",), ("table", "fhir.observation")):
         said = json.loads(say(lake, *words, "--json"))
         assert [one for one in said["unread"] if beats.items() <= one.items()], words
     (said,) = json.loads(say(lake, "upkeep", "--json"))["nights"]
     assert (said["looked"], said["unread"]) == (3, 2)
-    assert f"1 values at {BEATS[1]} of fhir.pulse, from {NORTH}" in say(lake, "upkeep")
+    assert f"1 values at {BEATS[1]} of fhir.observation, from {NORTH}" in say(lake, "upkeep")
 
 
 def test_a_built_table_tells_of_the_views_that_it_reads(lake: Lake) -> None:
     assert views_of(lake.catalog, lake.catalog.table("silver.claim")) == ["fhir.claim"]
-    assert views_of(lake.catalog, lake.catalog.table("fhir.pulse")) == ["fhir.pulse"]
+    assert views_of(lake.catalog, lake.catalog.table("fhir.observation")) == ["fhir.observation"]
     assert views_of(lake.catalog, lake.catalog.table("gold.readmission")) == []
 
 
